@@ -1,0 +1,215 @@
+"""SETTINGS: every flag of `elman train`, its default and its help, in one pydantic model.
+
+The same names are the keys of a TOML file, the arguments of `elman.train` and the parameters of the
+estimators. A default of None means that the task's recipe (`tasks/`) decides; what it decided is printed
+and stored in the run's `config.json`. This file never imports torch, so `--help` stays quick.
+"""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from elman.errors import ConfigError
+
+TaskName = Literal["classify", "tag"]
+CellName = Literal["rnn", "gru", "lstm"]
+KindName = Literal["text", "series"]
+TokensName = Literal["words", "characters"]
+PoolingName = Literal["last", "mean", "max", "attention", "mean+max"]
+EmbeddingName = Literal["trainable", "sparse", "frozen", "one-hot"]
+CharactersName = Literal["none", "recurrent", "convolution"]
+InitialStateName = Literal["zeros", "random", "learned"]
+InitName = Literal["torch", "orthogonal"]
+OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
+DecayName = Literal["none", "linear", "cosine"]
+ClassWeightsName = Literal["none", "balanced"]
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """What to train, on which data, with which network, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    # What, and on which data
+    task: TaskName | None = Field(None, description="classify: one label a sequence; tag: one label a step.")
+    kind: KindName | None = Field(None, description="Text or series of numbers (default: seen from the input).")
+    input: str | None = Field(None, description="Input column (default: the first; several: a,b,c).")
+    target: str | None = Field(None, description="Target column, by name or 1-based number (default: the last).")
+    columns: str | None = Field(None, description="Names for a file without a header: text,label.")
+    train: str | None = Field(None, description="Training data: .csv .tsv .jsonl .parquet .conll .conllu .")
+    valid: str | float | None = Field(None, description="Validation file, or fraction of train (default 0.1).")
+    test: str | float | None = Field(None, description="Test file, or fraction of train to hold out.")
+    out: str | None = Field(None, description="Folder for the run: new or empty.")
+    resume: str | None = Field(None, description="Go on with the interrupted run in this folder.")
+    start_from: str | None = Field(None, description="Start from the weights of the run in this folder.")
+
+    # The network
+    cell: CellName = Field("lstm", description="The recurrence: rnn (Elman), gru or lstm.")
+    nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="Activation of the rnn cell.")
+    hidden_size: Count | None = Field(None, description="Units in each layer and direction.")
+    num_layers: Count | None = Field(None, description="Recurrent layers, one on the other.")
+    bidirectional: bool | None = Field(None, description="Also read each sequence from its end.")
+    embedding: EmbeddingName = Field(
+        "trainable",
+        description="Token vectors: trainable; sparse (only rows in use move); frozen (with --vectors); one-hot.",
+    )
+    embedding_size: Count | None = Field(None, description="Numbers in a token's vector.")
+    vectors: str | None = Field(None, description="Text file of pre-trained vectors (GloVe or word2vec text).")
+    characters: CharactersName | None = Field(
+        None, description="What a word's spelling adds to its vector: none, a recurrent summary or a convolution."
+    )
+    initial_state: InitialStateName = Field("zeros", description="The state before the first step.")
+    pooling: PoolingName | None = Field(None, description="classify: how a sequence becomes one vector.")
+    crf: bool | None = Field(None, description="tag: score whole tag sequences (default: for BIO tags).")
+    dropout: Rate | None = Field(None, description="Share of units switched off while training.")
+    init: InitName | None = Field(None, description="Initial recurrent weights: torch's, or orthogonal.")
+    forget_bias: float | None = Field(None, description="Initial bias of the LSTM's forget gate.")
+
+    # Tokens
+    tokens: TokensName | None = Field(None, description="Words or characters (default: seen from the data).")
+    lowercase: bool | None = Field(None, description="Look words up in lower case (spelling keeps its case).")
+    min_count: Count | None = Field(None, description="Rarer tokens are unknown ones.")
+    max_vocab: Count | None = Field(None, description="Keep at most so many tokens, the most frequent.")
+    max_length: Count | None = Field(
+        None, description="classify reads only so many tokens; tag trains on no longer sequence (counts are printed)."
+    )
+    unknown_rate: NonNegative | None = Field(
+        None, description="Hide a training token of count n as unknown with probability a/(a+n); 0: never."
+    )
+
+    # Training
+    epochs: Count | None = Field(None, description="Passes over the data (default: set by the number of steps).")
+    batch_size: Count | None = Field(None, description="Sequences in a step.")
+    learning_rate: Positive | None = Field(None, description="Step size at its highest.")
+    optimizer: OptimizerName = Field("adam", description="Rule of the update.")
+    weight_decay: NonNegative = Field(0.0, description="Pull of the weights towards zero.")
+    warmup: Annotated[int, Field(ge=0)] | None = Field(None, description="Steps over which the rate rises.")
+    decay: DecayName | None = Field(None, description="How the rate falls to zero after that.")
+    clip_norm: NonNegative | None = Field(None, description="Largest norm of the gradient; 0: no clipping.")
+    bptt_window: Count | None = Field(None, description="Cut the gradient every so many steps (default: never).")
+    class_weights: ClassWeightsName = Field("none", description="classify: balanced weighs rare labels up.")
+    metric: str | None = Field(None, description="Validation metric that picks the best weights.")
+    patience: Count | None = Field(None, description="Stop after so many epochs without a better metric.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Seed of every random choice.")
+    threads: Count | None = Field(None, description="CPU threads (default: all cores).")
+    max_minutes: Positive | None = Field(None, description="Stop, and save, after this time.")
+    device: str = Field("cpu", description="cpu, cuda or cuda:N.")
+
+
+class TrainArguments(TypedDict, total=False):
+    """The keyword arguments of `elman.train`: those of `Settings`, all optional (see there)."""
+
+    task: TaskName
+    kind: KindName
+    input: str
+    target: str
+    columns: str
+    train: Any
+    valid: Any
+    test: Any
+    out: str
+    resume: str
+    start_from: str
+    cell: CellName
+    nonlinearity: Literal["tanh", "relu"]
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+    embedding: EmbeddingName
+    embedding_size: int
+    vectors: str
+    characters: CharactersName
+    initial_state: InitialStateName
+    pooling: PoolingName
+    crf: bool
+    dropout: float
+    init: InitName
+    forget_bias: float
+    tokens: TokensName
+    lowercase: bool
+    min_count: int
+    max_vocab: int
+    max_length: int
+    unknown_rate: float
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    optimizer: OptimizerName
+    weight_decay: float
+    warmup: int
+    decay: DecayName
+    clip_norm: float
+    bptt_window: int
+    class_weights: ClassWeightsName
+    metric: str
+    patience: int
+    seed: int
+    threads: int
+    max_minutes: float
+    device: str
+
+
+def unknown_name(what: str, name: str, known: list[str]) -> str:
+    """Return the message for a name that is not known, with the nearest known one suggested.
+
+    Args:
+        what: the noun for the name ("setting", "column", "demo").
+        name: what the user wrote.
+        known: what could have been written.
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}."
+    return f"unknown {what} {name!r}; {hint}"
+
+
+def make_settings(values: dict[str, Any], *, source: str = "settings") -> Settings:
+    """Check values and return them as `Settings`.
+
+    Args:
+        values: setting names to values; None stands for "not given".
+        source: where they come from, for the message (a file, or "arguments").
+
+    Raises:
+        ConfigError: an unknown name (the nearest is named) or a value of the wrong type or range.
+    """
+    for key in values:
+        if key not in Settings.model_fields:
+            raise ConfigError(f"{source}: {unknown_name('setting', key, list(Settings.model_fields))}")
+    try:
+        return Settings(**{key: value for key, value in values.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise ConfigError(f"{source}: {name} = {first['input']!r} is not valid: {first['msg']}.") from None
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Return the keys of a TOML file of settings (dashes in names may stand for underscores).
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or has a table where a value is expected.
+    """
+    try:
+        with open(path, "rb") as file:
+            values = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a TOML file of settings.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}.") from None
+    tables = [key for key, value in values.items() if isinstance(value, dict)]
+    if tables:
+        raise ConfigError(f"{path}: [{tables[0]}] is a table; settings stand at the top level, name = value.")
+    return {key.replace("-", "_"): value for key, value in values.items()}
+
+
+def split_names(text: str | None) -> list[str]:
+    """Return the names in a comma-separated list: "a, b" -> ["a", "b"]."""
+    return [name.strip() for name in text.split(",") if name.strip()] if text else []
