@@ -1,0 +1,35 @@
+#!/bin/sh
+# Make a virtual environment in the folder $1 and install elman into it, at the versions of constraints.txt.
+set -eu
+venv=$1
+
+# The first interpreter that runs (a version manager may leave names behind that do not) and is new enough.
+python=
+for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+        python=$candidate
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    found=$(python3 --version 2>/dev/null || echo "no python3")
+    echo "elman needs Python 3.11 or newer, and this machine's PATH has $found." >&2
+    echo "Install a newer Python, or name one: make setup PYTHON=/path/to/python3.12" >&2
+    exit 1
+fi
+
+if [ ! -x "$venv/bin/python" ]; then
+    if ! "$python" -m venv "$venv"; then
+        rm -rf "$venv"
+        echo "$python cannot make a virtual environment; on Debian and Ubuntu, install the package python3-venv." >&2
+        exit 1
+    fi
+fi
+
+echo "installing elman into $venv with $("$python" --version) (PyTorch is the large part; once only)"
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+"$venv/bin/python" -m pip install -qq --log "$venv/install.log" -c constraints.txt -e ".[dev]" </dev/null || {
+    echo "the installation failed; the log is $venv/install.log" >&2
+    exit 1
+}
+echo "elman is ready: make demo, or $venv/bin/elman --help"
