@@ -1,0 +1,38 @@
+"""What every test shares: how hard hypothesis looks, how many threads torch uses, where chance starts.
+
+`make test` looks a little, `make test-deep` (ELMAN_PROFILE=deep) looks at everything the project promises.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+PROFILE = os.environ.get("ELMAN_PROFILE", "quick")
+
+# Timings on a shared machine say nothing about correctness, hence no deadline; the quick profile repeats the
+# same cases, so that a failure in CI is a failure at one's desk.
+slow_machine = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile(
+    "quick", max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=slow_machine
+)
+settings.register_profile(
+    "deep", max_examples=500, deadline=None, database=None, print_blob=True, suppress_health_check=slow_machine
+)
+settings.load_profile(PROFILE)
+
+
+@pytest.fixture(autouse=True)
+def same_chance_and_threads() -> Iterator[None]:
+    """Start each test from the same random state, with one thread, whatever ran before it."""
+    torch = sys.modules.get("torch")  # tests of readers and settings stay free of torch
+    if torch is None:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
