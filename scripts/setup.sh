@@ -26,10 +26,12 @@ if [ ! -x "$venv/bin/python" ]; then
     fi
 fi
 
-echo "installing elman into $venv with $("$python" --version) (PyTorch is the large part; once only)"
+echo "installing elman into $venv with $("$python" --version): a minute or a few, PyTorch is the large part"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
-"$venv/bin/python" -m pip install -qq --log "$venv/install.log" -c constraints.txt -e ".[dev]" </dev/null || {
-    echo "the installation failed; the log is $venv/install.log" >&2
+log=$venv/install.log
+if ! "$venv/bin/python" -m pip install -c constraints.txt -e '.[dev]' </dev/null >"$log" 2>&1; then
+    grep -i error "$log" | head -5 >&2
+    echo "the installation failed; all of it is in $log" >&2
     exit 1
-}
+fi
 echo "elman is ready: make demo, or $venv/bin/elman --help"
