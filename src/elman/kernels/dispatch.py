@@ -1,0 +1,111 @@
+"""Choose the backend that runs a stack of layers, out loud.
+
+`BACKENDS` lists them, fastest first. The first that does not refuse runs; when that is not the first of the
+list, the reason is logged once. `use("reference")` insists on one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from torch import Tensor
+
+from elman.cells import State
+from elman.errors import ConfigError
+from elman.kernels import reference, torch_native
+from elman.kernels.stack import Fresh, Stack
+
+logger = logging.getLogger("elman")
+
+
+class Backend(NamedTuple):
+    """A way to run a stack: `refuses` says why it cannot, `run` runs it (see kernels/stack.py)."""
+
+    refuses: Callable[[Stack, Tensor, Tensor | None, Tensor | None], str | None]
+    run: Callable[..., tuple[Tensor, State]]
+
+
+BACKENDS: dict[str, Backend] = {
+    "torch": Backend(torch_native.refuses, torch_native.run),
+    "reference": Backend(reference.refuses, reference.run),
+}
+
+# A plain global and not a context variable: torch.compile guards on it and compiles again when it changes.
+_insisted: str | None = None
+_reported: set[tuple[str, str]] = set()
+
+
+@contextmanager
+def use(name: str) -> Iterator[None]:
+    """Run everything inside the `with` block, in all threads, on one backend.
+
+    Args:
+        name: a key of `BACKENDS`.
+
+    Raises:
+        ConfigError: there is no such backend; or, later, it refuses what it is asked to run.
+
+    Example:
+        >>> import torch, elman.nn
+        >>> layer, x = elman.nn.GRU(3, 4), torch.ones(5, 1, 3)
+        >>> with use("reference"):
+        ...     slow, _ = layer(x)
+        >>> torch.allclose(slow, layer(x)[0], atol=1e-6)
+        True
+    """
+    global _insisted
+    if name not in BACKENDS:
+        near = get_close_matches(name, BACKENDS, 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigError(f"unknown backend {name!r}, expected one of {', '.join(BACKENDS)}{hint}")
+    before, _insisted = _insisted, name
+    try:
+        yield
+    finally:
+        _insisted = before
+
+
+def choose(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor | None) -> Backend:
+    """Give the fastest backend that can run this, and log why when it is not the first of the list.
+
+    Raises:
+        ConfigError: the backend that `use` insists on refuses.
+    """
+    if _insisted is not None:
+        backend = BACKENDS[_insisted]
+        reason = backend.refuses(stack, input, lengths, reset)
+        if reason is not None:
+            raise ConfigError(
+                f"backend {_insisted!r} cannot run this {stack.mode}: {reason} (leave the `use` block)"
+            )
+        return backend
+    for backend_name, backend in BACKENDS.items():
+        reason = backend.refuses(stack, input, lengths, reset)
+        if reason is None:
+            return backend
+        _report(backend_name, reason)
+    raise ConfigError(f"no backend of {', '.join(BACKENDS)} can run this {stack.mode}")
+
+
+def _report(name: str, reason: str) -> None:
+    if (name, reason) not in _reported:
+        _reported.add((name, reason))
+        logger.warning("a slower backend runs instead of %r: %s (said once)", name, reason)
+
+
+def run(
+    stack: Stack,
+    input: Tensor,
+    state: State,
+    *,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    fresh: Fresh,
+) -> tuple[Tensor, State]:
+    """Run a stack of layers on the chosen backend; arguments and results as in reference.py:run."""
+    backend = choose(stack, input, lengths, reset)
+    return backend.run(stack, input, state, lengths=lengths, reset=reset, fresh=fresh)

@@ -1,0 +1,5 @@
+"""Numbers in, numbers out: recurrent layers that take the place of torch.nn's, and what goes around them."""
+
+from elman.nn.layers import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]

@@ -1,0 +1,218 @@
+"""What the recurrent layers share: their parameters, their initial state, and the checks torch.nn makes.
+
+Shape legend: B batch, T time, L layers, D directions.
+
+The layers derive from torch.nn.RNNBase and not from torch.nn.LSTM and its like, because torch.compile refuses
+those whole (fullgraph=True). They hold parameters and check arguments; elman.kernels runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from elman.cells import MODES, State
+from elman.errors import ConfigError, ShapeError
+from elman.kernels import dispatch
+from elman.kernels.stack import Stack
+from elman.kernels.torch_native import run_packed
+from elman.padded import check_lengths
+
+INITIAL_STATES = ("zeros", "random", "learned")
+RANDOM_STATE_STD = 0.1
+"""Standard deviation of a random initial state: noise well inside tanh's straight part, not a signal."""
+
+
+class RecurrentLayer(torch.nn.RNNBase):
+    """Everything about RNN, GRU and LSTM but their constructor and the form of their state; abstract."""
+
+    initial_state: str
+    forget_bias: float | None
+
+    def __init__(
+        self,
+        mode: str,
+        sizes: Sequence[Any],
+        place: dict[str, Any],
+        initial_state: str,
+        forget_bias: float | None,
+    ) -> None:
+        if initial_state not in INITIAL_STATES:
+            known = ", ".join(INITIAL_STATES)
+            raise ConfigError(f"initial_state is {initial_state!r}, expected one of {known}")
+        # Before RNNBase draws the weights, because it does so by calling reset_parameters.
+        self.initial_state = initial_state
+        self.forget_bias = forget_bias
+        super().__init__(mode, *sizes, **place)
+        if initial_state == "learned":
+            for name, size in zip(MODES[mode].state, self._state_sizes(), strict=True):
+                empty = torch.zeros(num_rows(self), size, **place)
+                self.register_parameter(f"initial_{name}", torch.nn.Parameter(empty))
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew as torch does, then set what the options say; learned states become zero."""
+        super().reset_parameters()
+        with torch.no_grad():
+            for name, parameter in self.named_parameters(recurse=False):
+                if name.startswith("initial_"):
+                    parameter.zero_()
+                elif self.forget_bias is not None and name.startswith("bias_ih"):
+                    parameter[self.hidden_size : 2 * self.hidden_size] = self.forget_bias
+
+    def extra_repr(self) -> str:
+        """Describe the layer as torch does, and the options that differ from their defaults."""
+        text = super().extra_repr()
+        if self.initial_state != "zeros":
+            text += f", initial_state={self.initial_state!r}"
+        if self.forget_bias is not None:
+            text += f", forget_bias={self.forget_bias}"
+        return text
+
+    def _state_sizes(self) -> tuple[int, ...]:
+        return (self.proj_size or self.hidden_size, self.hidden_size)[: len(MODES[self.mode].state)]
+
+    def _fresh_state(self, input: Tensor) -> Callable[[int], State]:
+        """Give the function that gives n rows of this layer's own initial state, each part [L*D, n, size]."""
+
+        def fresh(rows: int) -> State:
+            if self.initial_state == "learned":
+                parts = (getattr(self, f"initial_{name}") for name in MODES[self.mode].state)
+                return tuple(part.to(input.dtype).unsqueeze(1).repeat(1, rows, 1) for part in parts)
+            shapes = [(num_rows(self), rows, size) for size in self._state_sizes()]
+            if self.initial_state == "random" and self.training:
+                draws = (torch.randn(shape, dtype=input.dtype, device=input.device) for shape in shapes)
+                return tuple(RANDOM_STATE_STD * draw for draw in draws)
+            return tuple(torch.zeros(shape, dtype=input.dtype, device=input.device) for shape in shapes)
+
+        return fresh
+
+    def _stack(self) -> Stack:
+        # By attribute, each time: weight drop, parametrize and functional_call change what the name gives.
+        weights = [getattr(self, name) for name in self._flat_weights_names]
+        return Stack(
+            self.mode,
+            weights,
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+            self.batch_first,
+        )
+
+    def _run(
+        self,
+        input: Tensor | PackedSequence,
+        hx: State | None,
+        lengths: Tensor | Sequence[int] | None,
+        reset: Tensor | None,
+    ) -> tuple[Tensor | PackedSequence, State]:
+        """Check the arguments as torch.nn does, in its order and its words, and run."""
+        if isinstance(input, PackedSequence):
+            return self._run_packed(input, hx, lengths is not None, reset is not None)
+        kind = type(self).__name__
+        if input.dim() not in (2, 3):
+            raise ValueError(f"{kind}: Expected input to be 2D or 3D, got {input.dim()}D instead")
+        stack = self._stack()
+        is_batched = input.dim() == 3
+        if hx is not None:
+            _check_state_dim(hx, is_batched)
+        if not is_batched:
+            input = input.unsqueeze(0 if self.batch_first else 1)
+            hx = None if hx is None else tuple(part.unsqueeze(1) for part in hx)
+        fresh = self._fresh_state(input)
+        batch, steps = input.shape[:2] if self.batch_first else input.shape[1::-1]
+        self._check_input(input, stack.weights[0].dtype, 3)
+        if hx is None:
+            hx = fresh(batch)
+        else:
+            self._check_state(hx, batch)
+        lengths = None if lengths is None else _real_lengths(lengths, batch, steps)
+        reset = None if reset is None else _check_reset(reset, batch, steps)
+        output, state = dispatch.run(stack, input, hx, lengths=lengths, reset=reset, fresh=fresh)
+        if not is_batched:
+            output = output.squeeze(0 if self.batch_first else 1)
+            state = tuple(part.squeeze(1) for part in state)
+        return output, state
+
+    def _run_packed(
+        self, input: PackedSequence, hx: State | None, has_lengths: bool, has_reset: bool
+    ) -> tuple[PackedSequence, State]:
+        if has_lengths or has_reset:
+            name = "lengths" if has_lengths else "reset"
+            raise ShapeError(
+                f"{name} was given with a PackedSequence, which carries its own lengths; expected a padded "
+                "tensor (leave one of the two out)"
+            )
+        stack = self._stack()
+        data, batch_sizes, sorted_indices, unsorted_indices = input
+        rows = int(batch_sizes[0])
+        if hx is None:
+            hx = self._fresh_state(data)(rows)
+        elif sorted_indices is not None:
+            hx = tuple(part.index_select(1, sorted_indices) for part in hx)
+        self._check_input(data, stack.weights[0].dtype, 2)
+        self._check_state(hx, rows)
+        output, state = run_packed(stack, data, batch_sizes, hx)
+        if unsorted_indices is not None:
+            state = tuple(part.index_select(1, unsorted_indices) for part in state)
+        return PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices), state
+
+    def _check_input(self, input: Tensor, dtype: torch.dtype, dim: int) -> None:
+        # Short-circuit: under autocast the kernels convert, and torch.compile need not trace the question.
+        if input.dtype != dtype and not torch._C._is_any_autocast_enabled():
+            raise ValueError(
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
+                f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"
+            )
+        if input.dim() != dim:
+            raise RuntimeError(f"input must have {dim} dimensions, got {input.dim()}")
+        if input.size(-1) != self.input_size:
+            raise RuntimeError(
+                "input.size(-1) must be equal to input_size. "
+                f"Expected {self.input_size}, got {input.size(-1)}"
+            )
+
+    def _check_state(self, hx: State, batch: int) -> None:
+        for index, (part, size) in enumerate(zip(hx, self._state_sizes(), strict=True)):
+            if part.shape != (num_rows(self), batch, size):
+                which = f"hidden[{index}]" if self.mode == "LSTM" else "hidden"
+                expected = (num_rows(self), batch, size)
+                raise RuntimeError(f"Expected {which} size {expected}, got {list(part.size())}")
+
+
+def num_rows(layer: torch.nn.RNNBase) -> int:
+    """Give L*D: the first dimension of a layer's state."""
+    return layer.num_layers * (2 if layer.bidirectional else 1)
+
+
+def _check_state_dim(hx: State, is_batched: bool) -> None:
+    expected = 3 if is_batched else 2
+    if any(part.dim() != expected for part in hx):
+        kind = "batched 3-D" if is_batched else "unbatched 2-D"
+        found = ", ".join(f"{part.dim()}-D" for part in hx)
+        raise RuntimeError(f"For {kind} input, hx should also be {expected}-D but got {found} tensor")
+
+
+def _real_lengths(lengths: Tensor | Sequence[int], batch: int, steps: int) -> Tensor | None:
+    """Check the lengths; None if they say nothing, because every row is full."""
+    if isinstance(lengths, Tensor) and lengths.dim() == 0:
+        lengths = lengths.unsqueeze(0)  # of an unbatched input
+    checked = check_lengths(lengths, batch, steps)
+    if torch.compiler.is_compiling() or batch == 0 or int(checked.min()) < steps:
+        return checked
+    return None
+
+
+def _check_reset(reset: Tensor, batch: int, steps: int) -> Tensor:
+    reset = reset.unsqueeze(0) if reset.dim() == 1 else reset
+    if reset.dtype != torch.bool or tuple(reset.shape) != (batch, steps):
+        raise ShapeError(
+            f"reset is {tuple(reset.shape)} {reset.dtype}, expected {(batch, steps)} torch.bool: "
+            "[batch, time] whatever batch_first; True cuts before that step"
+        )
+    return reset
