@@ -16,10 +16,20 @@ PROFILE = os.environ.get("ELMAN_PROFILE", "quick")
 # same cases, so that a failure in CI is a failure at one's desk.
 slow_machine = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile(
-    "quick", max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=slow_machine
+    "quick",
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=slow_machine,
 )
 settings.register_profile(
-    "deep", max_examples=500, deadline=None, database=None, print_blob=True, suppress_health_check=slow_machine
+    "deep",
+    max_examples=500,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=slow_machine,
 )
 settings.load_profile(PROFILE)
 

@@ -24,10 +24,11 @@ LEVELS: list[tuple[str, ...]] = [
     ("losses", "metrics", "search"),
     ("patterns",),
     ("training", "xray", "baselines"),
-    ("tasks",),
-    ("run", "report", "progress"),
+    ("tasks", "dataset", "run_folder"),
+    ("run", "run_train", "report", "progress"),
     ("stream", "export", "estimators"),
     ("serve", "demos", "bench"),
+    ("flags", "commands"),
     ("cli",),
     ("__main__",),
 ]
