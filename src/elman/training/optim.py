@@ -1,0 +1,353 @@
+"""OPTIMISERS: how gradients become steps of the weights, as plain equations; the learning rate and clipping.
+
+These are the rules of `torch.optim` (the tests hold them equal to it), written straight on torch's fused
+kernels: a step of a small network costs a tenth of the Python time, and the second that the first
+`torch.optim` object spends importing torch's compiler is saved.
+
+One `Optimizer` serves dense and sparse gradients. A sparse one (an embedding with `sparse=True`) moves only
+the rows that it names, and the running averages of only those rows, as `torch.optim.SparseAdam` does.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from elman.config import unknown_name
+from elman.errors import CheckpointError, ConfigError
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+"""Adam's running averages and its guard against division by zero (Kingma & Ba 2015, algorithm 1)."""
+
+MOMENTUM = 0.9
+"""Share of the last step that SGD keeps (Polyak 1964; 0.9 is what nearly everybody uses)."""
+
+RMSPROP_DECAY = 0.99
+"""Share of the old mean square that RMSProp keeps (the default of torch.optim.RMSprop)."""
+
+
+class Rule:
+    """One way to move weights along their gradients (abstract).
+
+    `state_names` are the tensors that the rule keeps for each parameter: one of the parameter's shape each,
+    except `step`, a scalar that counts the updates of that parameter.
+    """
+
+    state_names: ClassVar[tuple[str, ...]]
+
+    def update(
+        self,
+        weights: list[Tensor],
+        gradients: list[Tensor],
+        state: list[list[Tensor]],
+        *,
+        rate: float,
+        weight_decay: float = 0.0,
+    ) -> None:
+        """Move the weights in place; `state` holds one list for each of `state_names`, beside `weights`."""
+        raise NotImplementedError
+
+
+class Adam(Rule):
+    r"""Adam; weight decay is a part of the gradient.
+
+    m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,  w = w - rate * (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
+
+    Source: Kingma & Ba 2015, algorithm 1.
+    """
+
+    state_names = ("step", "exp_avg", "exp_avg_sq")
+    fused: ClassVar[Callable[..., None]] = staticmethod(torch._fused_adam_)
+
+    def update(
+        self,
+        weights: list[Tensor],
+        gradients: list[Tensor],
+        state: list[list[Tensor]],
+        *,
+        rate: float,
+        weight_decay: float = 0.0,
+    ) -> None:
+        steps, means, squares = state
+        torch._foreach_add_(steps, 1)
+        self.fused(
+            weights,
+            gradients,
+            means,
+            squares,
+            [],
+            steps,
+            lr=rate,
+            beta1=BETA1,
+            beta2=BETA2,
+            weight_decay=weight_decay,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+class AdamW(Adam):
+    """Adam whose weight decay stands beside the gradient: w = w - rate * weight_decay * w, then Adam's step.
+
+    Source: Loshchilov & Hutter 2019, algorithm 2 (the decay is multiplied by the learning rate, as in torch).
+    """
+
+    fused: ClassVar[Callable[..., None]] = staticmethod(torch._fused_adamw_)
+
+
+class SGD(Rule):
+    """Gradient descent with momentum: v = 0.9 v + g,  w = w - rate * v.
+
+    Source: Polyak 1964; in the form of Sutskever et al. 2013 with the rate outside, as in torch.
+    """
+
+    state_names = ("momentum_buffer",)
+
+    def update(
+        self,
+        weights: list[Tensor],
+        gradients: list[Tensor],
+        state: list[list[Tensor]],
+        *,
+        rate: float,
+        weight_decay: float = 0.0,
+    ) -> None:
+        torch._fused_sgd_(
+            weights,
+            gradients,
+            state[0],
+            weight_decay=weight_decay,
+            momentum=MOMENTUM,
+            lr=rate,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,  # the buffers start at zero, which gives the same first step
+        )
+
+
+class RMSProp(Rule):
+    """RMSProp: s = 0.99 s + 0.01 g^2,  w = w - rate * g / (sqrt(s) + eps).
+
+    Source: Tieleman & Hinton 2012, lecture 6.5.
+    """
+
+    state_names = ("square_avg",)
+
+    def update(
+        self,
+        weights: list[Tensor],
+        gradients: list[Tensor],
+        state: list[list[Tensor]],
+        *,
+        rate: float,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if weight_decay:
+            gradients = list(torch._foreach_add(gradients, weights, alpha=weight_decay))
+        torch._foreach_mul_(state[0], RMSPROP_DECAY)
+        torch._foreach_addcmul_(state[0], gradients, gradients, value=1 - RMSPROP_DECAY)
+        roots = torch._foreach_sqrt(state[0])
+        torch._foreach_add_(roots, EPSILON)
+        torch._foreach_addcdiv_(weights, gradients, roots, value=-rate)
+
+
+OPTIMIZERS: dict[str, type[Rule]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSProp}
+
+
+class Optimizer:
+    """Move the parameters of a pattern by one rule, whether their gradients are dense or sparse.
+
+    Args:
+        parameters: name and parameter; those that need no gradient are left out.
+        sparse: names of the parameters whose gradients are sparse; only the rows in use move, undecayed.
+        rule: one of `OPTIMIZERS`, made.
+        weight_decay: pull towards zero on parameters with two or more dimensions. Biases and other vectors
+            are not decayed: a bias has no scale to hold down (Goodfellow et al. 2016, section 7.1).
+
+    Example:
+        >>> layer = torch.nn.Linear(3, 2)
+        >>> optimizer = make_optimizer(layer, name="adam")
+        >>> layer(torch.ones(1, 3)).sum().backward()
+        >>> norm = optimizer.gradient_norm().item()  # sqrt(6 weights + 2 biases of gradient 1)
+        >>> optimizer.scale_gradients(1.0 / norm); optimizer.step(0.1); optimizer.zero_grad()
+        >>> round(norm, 3), layer.weight.grad
+        (2.828, None)
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[tuple[str, nn.Parameter]],
+        *,
+        sparse: frozenset[str] = frozenset(),
+        rule: Rule,
+        weight_decay: float = 0.0,
+    ) -> None:
+        named = {name: parameter for name, parameter in parameters if parameter.requires_grad}
+        if not named:
+            raise ConfigError("this pattern has no weights to train; every parameter is frozen.")
+        self.rule, self.weight_decay = rule, weight_decay
+        self.parameters = named
+        self.sparse = [name for name in named if name in sparse]
+        dense = [name for name in named if name not in sparse]
+        decayed = [name for name in dense if weight_decay and named[name].ndim > 1]
+        plain = [name for name in dense if name not in decayed]
+        self.state = {
+            name: {
+                key: torch.zeros((), dtype=torch.float32, device=parameter.device)
+                if key == "step"
+                else torch.zeros_like(parameter, requires_grad=False, memory_format=torch.preserve_format)
+                for key in rule.state_names
+            }
+            for name, parameter in named.items()
+        }
+        # Names, parameters and state side by side: a step builds no lists but that of the gradients.
+        self.groups: list[tuple[list[str], list[Tensor], list[list[Tensor]], float]] = [
+            (names, [named[name] for name in names], self._state_of(names), decay)
+            for names, decay in ((decayed, weight_decay), (plain, 0.0))
+            if names
+        ]
+
+    def _state_of(self, names: list[str]) -> list[list[Tensor]]:
+        return [[self.state[name][key] for name in names] for key in self.rule.state_names]
+
+    def gradient_norm(self) -> Tensor:
+        """Return the 2-norm of all gradients together, a scalar on their device (0 if there are none).
+
+        Sparse gradients are coalesced on the way: rows that a batch names twice are added up first.
+        """
+        for name in self.sparse:
+            parameter = self.parameters[name]
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+        return nn.utils.get_total_norm(self._gradient_values())
+
+    def scale_gradients(self, factor: float) -> None:
+        """Multiply every gradient by `factor`, in place (gradient clipping: factor = clip_norm / norm)."""
+        with torch.no_grad():
+            torch._foreach_mul_(self._gradient_values(), factor)
+
+    def _gradient_values(self) -> list[Tensor]:
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        if self.sparse:
+            return [g._values() if g.is_sparse else g for g in gradients]
+        return gradients
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Move the weights once along their gradients, with learning rate `rate`."""
+        for names, parameters, state, weight_decay in self.groups:
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            if len(gradients) < len(parameters):  # a part of the network that this batch did not use
+                names = [name for name in names if self.parameters[name].grad is not None]
+                parameters = [self.parameters[name] for name in names]
+                state = self._state_of(names)
+            if gradients:
+                self.rule.update(parameters, gradients, state, rate=rate, weight_decay=weight_decay)
+        for name in self.sparse:
+            self._move_rows(name, rate)
+
+    def _move_rows(self, name: str, rate: float) -> None:
+        """Apply the rule to the rows that a sparse gradient names: gather, update as if dense, put back."""
+        weight, state = self.parameters[name], self.state[name]
+        gradient = weight.grad
+        if gradient is None:
+            return
+        if not gradient.is_sparse:
+            raise ConfigError(
+                f"the gradient of {name} is dense; it was declared sparse (tied to another layer?)."
+            )
+        rows, values = gradient._indices()[0], gradient._values()
+        if rows.numel() == 0:
+            return
+        gathered = {key: old if key == "step" else old[rows] for key, old in state.items()}
+        weight_rows = weight[rows]
+        self.rule.update([weight_rows], [values], [[gathered[key]] for key in state], rate=rate)
+        weight.index_copy_(0, rows, weight_rows)
+        for key, old in state.items():
+            if key != "step":
+                old.index_copy_(0, rows, gathered[key])
+
+    def zero_grad(self) -> None:
+        """Drop every gradient (their memory is given back, none is filled with zeros)."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the rule's running averages, "<parameter>/<average>" -> tensor (not copied)."""
+        return {f"{name}/{key}": value for name, kept in self.state.items() for key, value in kept.items()}
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Copy in what `state_dict` gave.
+
+        Raises:
+            CheckpointError: other parameters, another rule, or other shapes.
+        """
+        own = self.state_dict()
+        differing = sorted(own.keys() ^ tensors.keys())
+        differing += [key for key in own if key in tensors and own[key].shape != tensors[key].shape]
+        if differing:
+            raise CheckpointError(
+                f"the optimiser's state does not fit this pattern (first difference: {differing[0]}); "
+                "resume with the settings that the run was started with."
+            )
+        with torch.no_grad():
+            for key, value in own.items():
+                value.copy_(tensors[key])
+
+
+def make_optimizer(pattern: nn.Module, *, name: str = "adam", weight_decay: float = 0.0) -> Optimizer:
+    """Return the optimiser called `name` for the parameters of a pattern.
+
+    Embeddings with `sparse=True` are found and get the row-wise form of the same rule.
+
+    Args:
+        name: a key of `OPTIMIZERS`.
+        weight_decay: see `Optimizer`.
+
+    Raises:
+        ConfigError: an unknown name, or nothing to train.
+    """
+    if name not in OPTIMIZERS:
+        raise ConfigError(unknown_name("optimizer", name, list(OPTIMIZERS)))
+    sparse = {id(module.weight) for module in pattern.modules() if getattr(module, "sparse", False) is True}
+    parameters = list(pattern.named_parameters())
+    sparse_names = frozenset(key for key, parameter in parameters if id(parameter) in sparse)
+    return Optimizer(parameters, sparse=sparse_names, rule=OPTIMIZERS[name](), weight_decay=weight_decay)
+
+
+class Schedule:
+    """The learning rate as a pure function of the step.
+
+    It rises in a straight line over `warmup` steps, then stays ("none"), or falls to zero at `total_steps`
+    in a straight line ("linear") or along half a cosine ("cosine": Loshchilov & Hutter 2017, no restarts).
+
+    Args:
+        peak: the highest rate.
+        warmup: steps over which it rises; 0: it starts at the peak.
+        decay: "none", "linear" or "cosine".
+        total_steps: steps of the whole training.
+
+    Example:
+        >>> [round(Schedule(1.0, warmup=2, decay="linear", total_steps=6).rate(s), 2) for s in range(7)]
+        [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+
+    def __init__(self, peak: float, *, warmup: int = 0, decay: str = "none", total_steps: int = 0) -> None:
+        if decay not in ("none", "linear", "cosine"):
+            raise ConfigError(unknown_name("decay", decay, ["none", "linear", "cosine"]))
+        self.peak, self.warmup, self.decay, self.total_steps = peak, warmup, decay, total_steps
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.peak * (step + 1) / self.warmup
+        if self.decay == "none":
+            return self.peak
+        done = min((step - self.warmup) / max(self.total_steps - self.warmup, 1), 1.0)
+        if self.decay == "linear":
+            return self.peak * (1.0 - done)
+        return self.peak * 0.5 * (1.0 + math.cos(math.pi * done))

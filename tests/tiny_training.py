@@ -1,0 +1,137 @@
+"""A real but tiny training, for the tests of `training/`; also a program, so that tests can kill it.
+
+    python tests/tiny_training.py FOLDER [--resume] [--epochs N] [--checkpoint-seconds S] [--pause S] ...
+
+It prints one line a step ("step 12"), "saving" never: kills come at random moments anyway.
+"""
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from elman.errors import ElmanError
+from elman.training.lock import RunLock
+from elman.training.loop import fit
+from elman.training.plan import Observer, Plan, Progress
+from elman.training.store import Store
+
+NUM_ROWS, NUM_TOKENS, NUM_LABELS = 60, 12, 3
+
+
+class TinyPattern(nn.Module):
+    """Embedding, dropout, LSTM, label: enough to have a state, sparse rows and randomness in each step."""
+
+    def __init__(self, *, sparse: bool = False) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(NUM_TOKENS, 6, sparse=sparse)
+        self.dropout = nn.Dropout(0.3)
+        self.lstm = nn.LSTM(6, 8, batch_first=True)
+        self.output = nn.Linear(8, NUM_LABELS)
+
+    def scores(self, tokens: Tensor, window: int | None = None) -> Tensor:
+        x, state = self.dropout(self.embedding(tokens)), None
+        for piece in x.split(window or x.shape[1], dim=1):
+            hidden, state = self.lstm(piece, state)
+            if window is not None:
+                state = (state[0].detach(), state[1].detach())
+        return self.output(hidden[:, -1])
+
+    def loss(self, batch: tuple[Tensor, Tensor], *, window: int | None = None) -> Tensor:
+        return nn.functional.cross_entropy(self.scores(batch[0], window), batch[1])
+
+
+class TinyBatches:
+    """Rows whose label is the number of zeros in them, at most two; `spoil` makes batches with that row infinite."""
+
+    def __init__(self, batch_size: int = 10, *, dtype: torch.dtype = torch.float32) -> None:
+        generator = torch.Generator().manual_seed(5)
+        self.tokens = torch.randint(0, NUM_TOKENS, (NUM_ROWS, 7), generator=generator)
+        self.labels = (self.tokens == 0).sum(1).clamp(max=NUM_LABELS - 1)
+        self.batch_size = batch_size
+
+    @property
+    def num_batches(self) -> int:
+        return -(-NUM_ROWS // self.batch_size)
+
+    def order(self, epoch: int) -> list[list[int]]:
+        rows = list(range(NUM_ROWS))
+        random.Random(epoch).shuffle(rows)
+        return [rows[i : i + self.batch_size] for i in range(0, NUM_ROWS, self.batch_size)]
+
+    def batch(self, rows: list[int]) -> Any:
+        return self.tokens[rows], self.labels[rows]
+
+
+def evaluate_with(pattern: TinyPattern, batches: TinyBatches) -> dict[str, Any]:
+    scores = pattern.scores(batches.tokens)
+    right = (scores.argmax(1) == batches.labels).double().mean().item()
+    return {"accuracy": right, "loss": nn.functional.cross_entropy(scores, batches.labels).item()}
+
+
+class Steps(Observer):
+    """Say each step, slowly if asked, so that a test can aim."""
+
+    def __init__(self, pause: float) -> None:
+        self.pause = pause
+
+    def on_step(self, progress: Progress, loss: float, norm: float, sequences: int) -> None:
+        print("step", progress.step, flush=True)
+        time.sleep(self.pause)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
+    parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--optimizer", default="adam")
+    parser.add_argument("--sparse", action="store_true")
+    parser.add_argument("--file-size-limit", type=int)
+    given = parser.parse_args(arguments)
+    if given.file_size_limit is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (given.file_size_limit, given.file_size_limit))
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    pattern, batches = TinyPattern(sparse=given.sparse), TinyBatches()
+    plan = Plan(
+        epochs=given.epochs,
+        learning_rate=0.02,
+        optimizer=given.optimizer,
+        warmup=5,
+        decay="linear",
+        clip_norm=0.5,
+        metric="accuracy",
+        larger_is_better=True,
+        checkpoint_seconds=given.checkpoint_seconds,
+    )
+    try:
+        given.folder.mkdir(exist_ok=True)
+        with RunLock(given.folder):
+            outcome = fit(
+                pattern,
+                batches,
+                plan,
+                evaluate=lambda: evaluate_with(pattern, batches),
+                store=Store(given.folder),
+                observers=[Steps(given.pause)],
+                resume=given.resume,
+            )
+    except ElmanError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print("ended", outcome.reason, outcome.best_step, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
