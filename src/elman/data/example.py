@@ -1,12 +1,12 @@
 """EXAMPLE: what every reader returns, whatever the file was."""
 
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Sequence = Union[str, tuple[str, ...], NDArray[np.float32]]
+Sequence = str | tuple[str, ...] | NDArray[np.float32]
 """A text, its tokens, or numbers [T, I]."""
 
 
@@ -23,3 +23,22 @@ class Example:
     input: Any
     target: Any = None
     where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Everything a reader found in one file, or in data from memory.
+
+    Args:
+        examples: one for each sequence, in the order of the file.
+        kind: "text" (inputs are texts or tuples of tokens) or "series" (inputs are arrays, all of one width).
+        input_columns: the names of the columns that became the input.
+        target_column: the name of the column that became the target; None where there is none.
+        columns: the names of all columns, in order.
+    """
+
+    examples: list[Example]
+    kind: str
+    input_columns: list[str]
+    target_column: str | None
+    columns: list[str]

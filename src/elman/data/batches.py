@@ -1,0 +1,248 @@
+"""BATCHES: examples as ids and numbers, in right-padded batches of similar length.
+
+Shape legend: B batch, T time, I numbers a step, U distinct words in the batch, C characters of a word.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.errors import ShapeError
+from elman.padded import Padded
+
+POOL_BATCHES = 50
+"""Batches whose sequences are sorted by length together: enough to be alike, few enough to stay shuffled."""
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One example in numbers.
+
+    Args:
+        length: steps, 0 or more.
+        tokens: ids, *[T]*, int64.
+        spellings: for each token the row of the spelling table, *[T]*, int64.
+        numbers: *[T, I]*, float32.
+        target: the id of a label, one id a step *[T]* int64, or None.
+    """
+
+    length: int
+    tokens: Ids | None = None
+    spellings: Ids | None = None
+    numbers: NDArray[np.float32] | None = None
+    target: int | Ids | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some examples as tensors.
+
+    Args:
+        features: "tokens": ids [B, T]; "numbers": [B, T, I]; "spellings": character ids of the distinct words
+            [U, C], and "spelling_of": each token's row among those [B, T].
+        target: ids [B] or Padded [B, T]; None where it is not known.
+        rows: which examples these are.
+        steps: real steps in the batch.
+    """
+
+    features: dict[str, Padded]
+    target: Padded | Tensor | None
+    rows: list[int]
+    steps: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Steps of each sequence, [B]."""
+        main = self.features["tokens"] if "tokens" in self.features else next(iter(self.features.values()))
+        return main.lengths
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Return the batch on a device."""
+        features = {name: padded.to(device) for name, padded in self.features.items()}
+        return Batch(features, None if self.target is None else self.target.to(device), self.rows, self.steps)
+
+
+def collate(
+    encoded: Sequence[Encoded],
+    rows: Sequence[int] | None = None,
+    spelling_table: Sequence[Ids] | None = None,
+) -> Batch:
+    """Return the examples `encoded[row]` for each of `rows` as one batch.
+
+    T is the longest length, and at least 1, so that a batch of empty sequences still has a step of padding.
+
+    Args:
+        encoded: the examples; all with the same fields.
+        rows: which of them; all by default.
+        spelling_table: character ids of each word form, as `Encoded.spellings` counts them.
+
+    Raises:
+        ShapeError: no rows, or examples that differ in their fields.
+
+    Example:
+        >>> batch = collate([Encoded(2, tokens=np.array([5, 6])), Encoded(1, tokens=np.array([7]))])
+        >>> batch.features["tokens"].data.tolist(), batch.steps
+        ([[5, 6], [7, 0]], 3)
+    """
+    rows = list(range(len(encoded)) if rows is None else rows)
+    items = [encoded[row] for row in rows]
+    if not items:
+        raise ShapeError("no example to batch; expected at least one row.")
+    lengths = np.array([item.length for item in items], np.int64)
+    mask = np.arange(max(1, int(lengths.max()))) < lengths[:, None]
+    counts = torch.from_numpy(lengths)
+    features: dict[str, Padded] = {}
+    for name in ("tokens", "numbers"):
+        parts = _gather(items, name)
+        if parts is not None:
+            features[name] = Padded(_scatter(parts, mask), counts)
+    words = _gather(items, "spellings")
+    if words is not None and spelling_table is not None:
+        features["spelling_of"], features["spellings"] = _spell(
+            np.concatenate(words), mask, counts, spelling_table
+        )
+    if not features:
+        raise ShapeError("the examples hold neither tokens nor numbers; expected one of them.")
+    return Batch(features, _targets(items, mask, counts), rows, int(lengths.sum()))
+
+
+def _gather(items: Sequence[Encoded], name: str) -> list[NDArray[Any]] | None:
+    parts = [getattr(item, name) for item in items]
+    missing = sum(part is None for part in parts)
+    if missing == len(parts):
+        return None
+    if missing:
+        raise ShapeError(f"{missing} of {len(parts)} examples have no {name}; all or none were expected to.")
+    return parts
+
+
+def _scatter(parts: Sequence[NDArray[Any]], mask: NDArray[np.bool_]) -> Tensor:
+    """Return the parts right-padded with zeros; `mask` says where. Same as padded.pad, all rows at once."""
+    flat = np.concatenate(parts)
+    data = np.zeros((*mask.shape, *flat.shape[1:]), flat.dtype)
+    try:
+        data[mask] = flat
+    except ValueError:
+        raise ShapeError(
+            f"the parts hold {len(flat)} steps but their lengths make {int(mask.sum())}; expected as many."
+        ) from None
+    return torch.from_numpy(data)
+
+
+def _spell(
+    words: Ids, mask: NDArray[np.bool_], counts: Tensor, table: Sequence[Ids]
+) -> tuple[Padded, Padded]:
+    """Return each token's row among the batch's distinct words, and their padded spellings."""
+    distinct, index = np.unique(words, return_inverse=True)
+    spellings = [table[word] for word in distinct.tolist()] or [np.zeros(0, np.int64)]
+    lengths = np.fromiter(map(len, spellings), np.int64, len(spellings))
+    letters = np.arange(max(1, int(lengths.max()))) < lengths[:, None]
+    return Padded(_scatter([index], mask), counts), Padded(
+        _scatter(spellings, letters), torch.from_numpy(lengths)
+    )
+
+
+def _targets(items: Sequence[Encoded], mask: NDArray[np.bool_], counts: Tensor) -> Padded | Tensor | None:
+    targets = [item.target for item in items]
+    if all(target is None for target in targets):
+        return None
+    if all(isinstance(target, np.ndarray) and target.ndim for target in targets):
+        return Padded(_scatter(targets, mask), counts)  # type: ignore[arg-type]
+    if any(target is None or isinstance(target, np.ndarray) for target in targets):
+        raise ShapeError(
+            "some examples have a target and some have none, or of another kind; all must be alike."
+        )
+    return torch.tensor(targets, dtype=torch.int64)
+
+
+def batch_order(
+    lengths: Sequence[int] | Ids, batch_size: int, *, seed: int, epoch: int, shuffle: bool = True
+) -> list[list[int]]:
+    """Return the rows of each batch of an epoch, sequences of similar length together.
+
+    A pure function of its arguments, so that a resumed run goes on with the same batches. Rows are shuffled,
+    sorted by length within pools of `POOL_BATCHES` batches, cut into batches, and the batches shuffled.
+
+    Args:
+        lengths: steps of each example.
+        batch_size: sequences in a batch; the last one formed may have fewer.
+        seed: of the run.
+        epoch: which pass over the data.
+        shuffle: False: all rows in order of length, the same in every epoch.
+
+    Example:
+        >>> batch_order([3, 1, 2, 9], 2, seed=0, epoch=0, shuffle=False)
+        [[1, 2], [0, 3]]
+    """
+    sizes = np.asarray(lengths, np.int64)
+    if not shuffle:
+        return _cut(np.argsort(sizes, kind="stable"), batch_size)
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch])))
+    order = random.permutation(len(sizes))
+    pool = batch_size * POOL_BATCHES
+    batches: list[list[int]] = []
+    for start in range(0, len(order), pool):
+        rows = order[start : start + pool]
+        batches += _cut(rows[np.argsort(sizes[rows], kind="stable")], batch_size)
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def _cut(rows: Ids, batch_size: int) -> list[list[int]]:
+    return [rows[start : start + batch_size].tolist() for start in range(0, len(rows), batch_size)]
+
+
+class Batches:
+    """The batches of one set of examples, made when they are asked for.
+
+    Args:
+        encoded: the examples.
+        batch_size: sequences in a batch.
+        seed: of the order.
+        spelling_table: character ids of each word form.
+
+    Example:
+        >>> batches = Batches([Encoded(1, tokens=np.array([n])) for n in range(5)], batch_size=2, seed=0)
+        >>> batches.num_batches, len(batches.order(epoch=0)), batches.batch([4, 1]).rows
+        (3, 3, [4, 1])
+    """
+
+    def __init__(
+        self,
+        encoded: Sequence[Encoded],
+        batch_size: int,
+        seed: int,
+        spelling_table: Sequence[Ids] | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ShapeError(f"batch_size is {batch_size}; at least one sequence a batch was expected.")
+        self.encoded = list(encoded)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.spelling_table = spelling_table
+        self._lengths = np.array([item.length for item in self.encoded], np.int64)
+
+    @property
+    def num_batches(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.encoded) // self.batch_size)
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def order(self, epoch: int) -> list[list[int]]:
+        """Return the rows of each batch of an epoch, as `batch_order` makes them."""
+        return batch_order(self._lengths, self.batch_size, seed=self.seed, epoch=epoch)
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Return these examples as one batch."""
+        return collate(self.encoded, rows, self.spelling_table)
