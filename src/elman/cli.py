@@ -1,0 +1,104 @@
+"""THE COMMAND LINE: which command runs, and what a person sees when it cannot.
+
+This file imports the standard library and `errors` alone, so that `elman --help` answers at once; a
+command's own help loads tyro (`flags.py`), and torch is loaded only where a model is needed.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from elman.errors import ElmanError, Interrupted
+
+HELP = """\
+elman: recurrent networks, end to end
+
+usage: elman COMMAND ...
+
+  train      train a model on a file of sequences
+  evaluate   score a trained model on a file
+  predict    label texts, or every row of a file
+  info       show a model: layers, parameters, settings, scores, nearest words
+  demo       run a worked example on real data; without a name: list them
+
+a first model, and its use:
+
+  elman demo names
+  elman train --task classify --train reviews.csv --input text --target label --out runs/reviews
+  elman train --task tag --train train.conllu --valid dev.conllu --target upos --out runs/pos
+  elman predict runs/pos "Pankaj lives in Munich"
+
+elman COMMAND --help shows every flag of a command; elman --version, the version.
+"""
+
+# Command -> the module and function that run it with the rest of the command line.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("elman.commands", "train"),
+    "evaluate": ("elman.commands", "evaluate"),
+    "predict": ("elman.commands", "predict"),
+    "info": ("elman.commands", "info"),
+    "demo": ("elman.commands", "demo"),
+}
+
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports a program that nobody listens to any more
+EXIT_INTERRUPTED = 130  # 128 + SIGINT
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code; errors of the user's become one message.
+
+    Args:
+        argv: the words after `elman`; None: those of this process.
+
+    Example:
+        >>> main(["--help"]) == 0
+        elman: recurrent networks, end to end
+        ...
+        True
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = run_command(arguments)
+        sys.stdout.flush()  # here, where a closed pipe can still be answered
+        return code
+    except Interrupted as stop:
+        print(f"\n{stop}", file=sys.stderr)
+        return stop.exit_code
+    except ElmanError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered goes nowhere, quietly, when Python closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+
+
+def run_command(arguments: list[str]) -> int:
+    """Find the command and run it; return its exit code.
+
+    Raises:
+        ElmanError: whatever the command raises, and an unknown command (the nearest is named).
+    """
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(HELP)
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name in ("-V", "--version"):
+        import elman
+
+        print(f"elman {elman.__version__}")
+        return 0
+    if name not in COMMANDS:
+        from elman.config import unknown_name
+        from elman.errors import ConfigError
+
+        raise ConfigError(
+            f"{unknown_name('command', name, list(COMMANDS))} elman --help lists what there is."
+        )
+    module, function = COMMANDS[name]
+    code: int = getattr(importlib.import_module(module), function)(rest)
+    return code

@@ -1,0 +1,128 @@
+"""REPORT: one page that shows what was trained, how well it does, and where it goes wrong.
+
+The page stands alone: style, script and plotly are inside it, and its content policy forbids it any network.
+Every string that comes from data, settings or file names is made safe in `report_markup.py`; the sections are
+in `report_sections.py`, the curves in `report_charts.py`, style and drawing code in `report_assets/`.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from elman.errors import RunError
+from elman.report_charts import make_charts
+from elman.report_markup import Html, attribute, embed, join, safe
+from elman.report_sections import (
+    data_section,
+    errors_section,
+    mistakes_section,
+    result_section,
+    settings_section,
+    training_section,
+)
+from elman.tables import verdict
+
+if TYPE_CHECKING:
+    from elman.tasks.task import Evaluation
+
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+"""What the browser lets the page do: run what is inside it, and fetch nothing."""
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """What a report shows.
+
+    Args:
+        title: the run's name.
+        task: "classify" or "tag".
+        metric: the metric that picked the best weights.
+        settings: the settings that were given.
+        chosen: all settings, with what was chosen.
+        data: counts of each part, as in `config.json`.
+        versions: of what made the run.
+        result: as in `result.json`.
+        history: the rows of `metrics.jsonl`.
+        timing: the rows of `timing.jsonl`.
+        evaluation: labels, confusion, mistakes and lengths of the part that is shown.
+        split: which part that is, "test" or "valid".
+    """
+
+    title: str
+    task: str
+    metric: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+    history: Sequence[Mapping[str, Any]] = ()
+    timing: Sequence[Mapping[str, Any]] = ()
+    evaluation: "Evaluation | None" = None
+    split: str = "test"
+
+
+def write_report(path: str | Path, data: ReportData) -> None:
+    """Write the page, beside its place first, so that a report is whole or not there.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        aside.write_bytes(make_page(data).encode("utf-8", "replace"))
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise RunError(
+            f"{path}: the report cannot be written ({error.strerror}); "
+            "the model and its scores are safe beside it."
+        ) from None
+
+
+def make_page(data: ReportData) -> str:
+    """Return the whole page as HTML."""
+    # Here and not above: reading scores or predicting needs no plotly, which takes its time to import.
+    from plotly.offline import get_plotlyjs
+
+    metrics = data.result.get(data.split) or {}
+    valid_baseline = ((data.result.get("valid") or {}).get("baseline") or {}).get(data.metric)
+    lengths = data.evaluation.lengths if data.evaluation is not None else []
+    best = (data.result.get("best") or {}).get("epoch")
+    charts = make_charts(
+        data.history, metric=data.metric, best=best, baseline=valid_baseline, lengths=lengths
+    )
+    part = "validation" if data.split == "valid" else data.split
+    cell = data.chosen.get("cell", "")
+    sections = [
+        result_section(data),
+        training_section(data, charts),
+        errors_section(data),
+        mistakes_section(data),
+        data_section(data, charts),
+        settings_section(data),
+    ]
+    return join([
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+        '<meta name="color-scheme" content="light dark">\n',
+        f"<title>{attribute(data.title)}: elman report</title>\n",
+        f"<style>\n{_asset('style.css')}</style>\n</head>\n<body>\n",
+        f'<header><p class="kicker">elman · {attribute(data.task)} · {attribute(cell)}</p>',
+        f"<h1>{safe(data.title)}</h1>",
+        f'<p class="verdict">{attribute(verdict(metrics, data.metric, part))}</p></header>\n',
+        "<main>\n", "\n".join(sections), "\n</main>\n",
+        "<footer>This page stands alone: it needs no network, and sends nothing anywhere.",
+        "<noscript> The charts need JavaScript; their numbers stand in the tables too.</noscript></footer>\n",
+        f'<script type="application/json" id="charts">{embed(charts)}</script>\n',
+        f"<script>{get_plotlyjs()}</script>\n<script>\n{_asset('charts.js')}</script>\n</body>\n</html>\n",
+    ])  # fmt: skip
+
+
+def _asset(name: str) -> Html:
+    return Html((files("elman") / "report_assets" / name).read_text(encoding="utf-8"))

@@ -1,0 +1,229 @@
+"""TABLES: results as text for a terminal: scores beside the baseline's, tags under their words, bars.
+
+Functions return text and print nothing. Widths are counted in terminal cells: a Chinese character takes two,
+a combining accent none.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+
+FRACTIONS = frozenset({"accuracy", "macro_f1", "precision", "recall", "f1"})
+"""Metrics that are fractions of one, shown as per cent."""
+
+TOP_LABELS = 5
+"""Labels whose probability is shown for one text."""
+
+MOST_CLASSES = 20
+"""Rows of a per-class table; `--json` and the report hold all."""
+
+
+def format_metric(name: str, value: Any, digits: int = 1) -> str:
+    """Return a metric's value as it is read best.
+
+    Example:
+        >>> format_metric("accuracy", 0.8316), format_metric("loss", 0.52341), format_metric("f1", None)
+        ('83.2 %', '0.5234', '–')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if name in FRACTIONS:
+        return f"{100 * value:.{digits}f} %"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds: 83 -> "1:23"; an hour or more as "1:02:03"."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def visible(text: str) -> str:
+    """Return text that cannot steer a terminal: control characters become visible pictures of themselves.
+
+    Example:
+        >>> visible("a\\x1b[31mb\\n")
+        'a␛[31mb␊'
+    """
+    return "".join(_picture(character) for character in text)
+
+
+def _picture(character: str) -> str:
+    number = ord(character)
+    if number < 0x20:
+        return chr(0x2400 + number)
+    if number == 0x7F:
+        return "␡"
+    # C1 controls, and the marks that reorder a line (bidirectional overrides and isolates).
+    if 0x80 <= number < 0xA0 or number in range(0x202A, 0x202F) or number in range(0x2066, 0x206A):
+        return "�"
+    return character
+
+
+def fit(text: str, width: int) -> str:
+    """Return text in at most `width` cells, "…" where it was cut."""
+    text = visible(text)
+    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)).rstrip() + "…"
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """Return text filled up with spaces to `width` cells; in front of it with `right`."""
+    space = " " * max(0, width - cell_len(text))
+    return space + text if right else text + space
+
+
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows under a header, the first column to the left and numbers to the right.
+
+    Example:
+        >>> print(text_table(["", "model", "baseline"], [["accuracy", "83.2 %", "71.0 %"]]))
+                     model  baseline
+          accuracy  83.2 %    71.0 %
+    """
+    table = [[visible(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(cell_len(row[column]) for row in table) for column in range(len(header))]
+    lines = []
+    for row in table:
+        cells = [
+            pad(cell, width, right=column > 0)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(("  " + "  ".join(cells)).rstrip())
+    return "\n".join(lines)
+
+
+def scores_table(metrics: Mapping[str, Any], part: str) -> str:
+    """Return the metrics of one part of the data, beside the baseline's where it has any.
+
+    Args:
+        metrics: names to numbers, and "baseline" to the baseline's.
+        part: "test", "valid" or a file's name, for the header.
+    """
+    baseline = metrics.get("baseline") or {}
+    names = [name for name, value in metrics.items() if is_number(value)]
+    header = [part, "model"] + ([str(baseline.get("name", "baseline"))] if baseline else [])
+    rows = []
+    for name in names:
+        row = [name.replace("_", " "), format_metric(name, metrics[name], 2)]
+        rows.append(row + ([format_metric(name, baseline.get(name), 2)] if baseline else []))
+    return text_table(header, rows)
+
+
+def per_class_table(metrics: Mapping[str, Any]) -> str:
+    """Return precision, recall and F1 of the most frequent classes; "" where there are none."""
+    table = metrics.get("per_class") or {}
+    if not table:
+        return ""
+    labels = sorted(table, key=lambda label: (-table[label].get("support", 0), label))
+    columns = [name for name in ("precision", "recall", "f1", "support") if name in table[labels[0]]]
+    rows = [
+        [fit(label, 24), *(format_metric(name, table[label].get(name)) for name in columns)]
+        for label in labels[:MOST_CLASSES]
+    ]
+    text = text_table(["label", *columns], rows)
+    hidden = len(labels) - MOST_CLASSES
+    return text + (f"\n  … and {hidden} rarer labels (--json has all)" if hidden > 0 else "")
+
+
+def is_number(value: Any) -> bool:
+    """Say whether a metric is one number (and not a table, a name or nothing)."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def verdict(metrics: Mapping[str, Any], metric: str, part: str) -> str:
+    """Return the result in one sentence, beside the baseline's, whichever is better.
+
+    Example:
+        >>> print(verdict({"f1": 0.9, "baseline": {"name": "majority", "f1": 0.8}}, "f1", "test"))
+        F1 on the test part is 90.0 %, 10.0 points above the baseline (majority, 80.0 %): half its errors are gone.
+    """
+    own = metrics.get(metric)
+    if not is_number(own):
+        return f"No {metric.replace('_', ' ')} could be measured on the {part} part."
+    name = metric.replace("_", " ")
+    said = f"{name[0].upper()}{name[1:]} on the {part} part is {format_metric(metric, own)}"
+    baseline = metrics.get("baseline") or {}
+    other = baseline.get(metric)
+    if own is None or not is_number(other) or other is None:
+        return f"{said}."
+    rival = f"the baseline ({baseline.get('name', 'baseline')}, {format_metric(metric, other)})"
+    if metric not in FRACTIONS:
+        return f"{said}; {rival}."
+    points = 100 * (own - other)
+    if abs(points) < 0.05:
+        return f"{said}, the same as {rival}."
+    if points < 0:
+        return f"{said}, {-points:.1f} points below {rival}: use that, or train longer or on more data."
+    gone = _share((own - other) / (1 - other))
+    return f"{said}, {points:.1f} points above {rival}: {gone} its errors are gone."
+
+
+def _share(fraction: float) -> str:
+    """Return a share in words where a word is exact enough, else in per cent."""
+    if abs(fraction - 0.5) < 0.01:
+        return "half"
+    return "all" if fraction > 0.9995 else f"{100 * fraction:.0f} % of"
+
+
+def aligned(tokens: Sequence[str], tags: Sequence[str], width: int) -> list[tuple[str, str]]:
+    """Return lines of words and, under them, their tags; broken so that no line is wider than `width`.
+
+    Args:
+        tokens: the words.
+        tags: one a word.
+        width: columns of the terminal, in cells.
+
+    Example:
+        >>> for words, tags in aligned(["Ada", "sleeps"], ["PROPN", "VERB"], 80):
+        ...     print(words + "\\n" + tags)
+        Ada    sleeps
+        PROPN  VERB
+    """
+    lines: list[tuple[str, str]] = []
+    words = marks = ""
+    for token, tag in zip(tokens, tags, strict=True):
+        token, tag = fit(token, width), fit(tag, width)
+        cells = max(cell_len(token), cell_len(tag))
+        used = cell_len(words)
+        if words and used + cells > width:
+            lines.append((words.rstrip(), marks.rstrip()))
+            words = marks = ""
+        words += pad(token, cells) + "  "
+        marks += pad(tag, cells) + "  "
+    if words:
+        lines.append((words.rstrip(), marks.rstrip()))
+    return lines
+
+
+def bars(probabilities: Mapping[str, float], width: int, count: int = TOP_LABELS) -> list[str]:
+    """Return the likeliest labels with their probabilities as a small chart.
+
+    Args:
+        probabilities: label -> probability.
+        width: columns of the terminal, in cells.
+        count: labels shown.
+
+    Example:
+        >>> print("\\n".join(bars({"Polish": 0.75, "Czech": 0.25}, 40)))
+          Polish   75.0 %  ███████████████
+          Czech    25.0 %  █████
+    """
+    top = sorted(probabilities, key=lambda label: (-probabilities[label], label))[:count]
+    label_width = min(28, max((cell_len(visible(label)) for label in top), default=0))
+    space = max(4, min(20, width - label_width - 14))
+    lines = []
+    for label in top:
+        share = probabilities[label]
+        name = pad(fit(label, label_width), label_width)
+        lines.append(f"  {name}  {100 * share:5.1f} %  {_bar(share, space)}".rstrip())
+    return lines
+
+
+def _bar(share: float, width: int) -> str:
+    """Return a bar to an eighth of a column."""
+    eighths = round(share * width * 8)
+    return "█" * (eighths // 8) + ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8]
