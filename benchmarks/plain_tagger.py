@@ -230,7 +230,9 @@ def train(files: dict[str, str], *, epochs: int, seed: int, adam: str, clock: St
         data = {part: encoder.encode(rows) for part, rows in sentences.items()}
     table = encoder.spellings
     model = Tagger(len(encoder.words) + 2, len(encoder.characters) + 2, len(encoder.tags), encoder.counts)
-    optimizer = torch.optim.Adam(model.parameters(), lr=RATE, **{adam: True})
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=RATE, foreach=adam == "foreach", fused=adam == "fused"
+    )
     lengths = [len(row[0]) for row in data["train"]]
     total = epochs * -(-len(lengths) // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(

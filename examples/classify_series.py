@@ -5,11 +5,18 @@
 Rows in memory are as good as a file: pairs of (array [T, I], label).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 import elman
 
-SHAPES = {"sine": np.sin, "square": lambda x: np.sign(np.sin(x)), "saw": lambda x: (x / np.pi) % 2 - 1}
+SHAPES: dict[str, Callable[[Any], Any]] = {
+    "sine": np.sin,
+    "square": lambda angle: np.sign(np.sin(angle)),
+    "saw": lambda angle: (angle / np.pi) % 2 - 1,
+}
 
 
 def make_waves(count: int, seed: int) -> list[tuple[np.ndarray, str]]:
