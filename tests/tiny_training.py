@@ -47,9 +47,9 @@ class TinyPattern(nn.Module):
 
 
 class TinyBatches:
-    """Rows whose label is the number of zeros in them, at most two; `spoil` makes batches with that row infinite."""
+    """Rows whose label is the number of zeros in them, at most two."""
 
-    def __init__(self, batch_size: int = 10, *, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, batch_size: int = 10) -> None:
         generator = torch.Generator().manual_seed(5)
         self.tokens = torch.randint(0, NUM_TOKENS, (NUM_ROWS, 7), generator=generator)
         self.labels = (self.tokens == 0).sum(1).clamp(max=NUM_LABELS - 1)

@@ -70,7 +70,8 @@ def save(folder: str | Path, tensors: dict[str, Tensor], state: dict[str, Any]) 
             os.rename(folder, replaced)
         os.rename(temporary, folder)
         sync_folder(folder.parent)
-        shutil.rmtree(replaced, ignore_errors=True)
+        if replaced.exists():
+            shutil.rmtree(replaced, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         if replaced.exists() and not folder.exists():

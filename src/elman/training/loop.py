@@ -78,9 +78,8 @@ def fit(
         while (reason := progress.reason_to_end(plan)) is None:
             pattern.train()
             for rows in batches.order(progress.epoch)[progress.position :]:
-                loss, norm = _read(
-                    gradient.backward(pattern, training.batch(rows)), optimizer.gradient_norm()
-                )
+                mean_loss = gradient.backward(pattern, training.batch(rows))
+                loss, norm = _read(mean_loss, optimizer.gradient_norm())
                 if math.isfinite(loss) and math.isfinite(norm):
                     if 0 < plan.clip_norm < norm:
                         optimizer.scale_gradients(plan.clip_norm / norm)
@@ -193,8 +192,9 @@ class _Training:
         )
         if progress.skipped_in_a_row >= nonfinite.LIMIT:
             raise TrainingError(
-                f"{message}. {nonfinite.LIMIT} steps in a row were not finite, so training stops; the weights are "
-                "those before them. Lower --learning-rate or --clip-norm, or look at the numbers in those rows."
+                f"{message}. {nonfinite.LIMIT} steps in a row were not finite, so training "
+                "stops; the weights are those before them. Lower --learning-rate or --clip-norm, or look at the "
+                "numbers in those rows."
             )
         if progress.skipped == 1:
             logger.warning(

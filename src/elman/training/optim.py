@@ -28,6 +28,10 @@ RMSPROP_DECAY = 0.99
 """Share of the old mean square that RMSProp keeps (the default of torch.optim.RMSprop)."""
 
 
+ONE = torch.tensor(1.0)
+"""Adding a Python number to many scalars on the CPU makes a tensor of it for each, four times as slow."""
+
+
 class Rule:
     """One way to move weights along their gradients (abstract).
 
@@ -71,7 +75,10 @@ class Adam(Rule):
         weight_decay: float = 0.0,
     ) -> None:
         steps, means, squares = state
-        torch._foreach_add_(steps, 1)
+        if steps[0].is_cpu:
+            torch._foreach_add_(steps, ONE, alpha=1.0)
+        else:
+            torch._foreach_add_(steps, 1)
         self.fused(
             weights,
             gradients,
@@ -223,7 +230,11 @@ class Optimizer:
             parameter = self.parameters[name]
             if parameter.grad is not None and parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.coalesce()
-        return nn.utils.get_total_norm(self._gradient_values())
+        values = self._gradient_values()
+        if not values:
+            return torch.zeros(())
+        # Same as nn.utils.get_total_norm, without its grouping by device in Python.
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(values)))
 
     def scale_gradients(self, factor: float) -> None:
         """Multiply every gradient by `factor`, in place (gradient clipping: factor = clip_norm / norm)."""
