@@ -1,0 +1,73 @@
+"""LOSSES: what training makes small, counted over real steps only.
+
+Shape legend: B batch, T time, V classes.
+"""
+
+from torch import Tensor
+from torch.nn import functional
+
+from elman.errors import ShapeError
+from elman.padded import Padded
+
+
+def cross_entropy(
+    scores: Tensor | Padded,
+    target: Tensor | Padded,
+    *,
+    class_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return the mean negative log-probability of the right classes.
+
+    ``loss = sum_i w[y_i] * -log softmax(scores_i)[y_i] / sum_i w[y_i]``, where i runs over rows, or over the
+    real steps of all rows; without weights it divides by their number.
+
+    Args:
+        scores: unnormalised, *[B, V]*, or Padded *[B, T, V]*.
+        target: classes, int64, *[B]*, or Padded *[B, T]*.
+        class_weights [V]: what a mistake in each class counts; the mean is divided by the sum of the weights
+            of the right classes, as torch divides it.
+        label_smoothing: share of the right class's probability that is asked for all classes alike, 0..1.
+        reduction: "mean" as above, or "sum": the same without the division.
+
+    Returns:
+        A scalar; zero (with zero gradients) where there is no real step.
+
+    Raises:
+        ShapeError: only one of the two is Padded, or their lengths differ.
+
+    Source: the smoothing is that of Szegedy et al. 2016, section 7, as torch computes it.
+
+    Example:
+        >>> import torch
+        >>> scores = Padded(torch.zeros(2, 3, 4), torch.tensor([3, 1]))
+        >>> cross_entropy(scores, Padded(torch.zeros(2, 3, dtype=torch.long), scores.lengths))
+        tensor(1.3863)
+    """
+    flat_scores, flat_target = _real_steps(scores, target)
+    if len(flat_target) == 0:
+        return flat_scores.sum() * 0.0
+    return functional.cross_entropy(
+        flat_scores,
+        flat_target,
+        weight=class_weights,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
+
+
+def _real_steps(scores: Tensor | Padded, target: Tensor | Padded) -> tuple[Tensor, Tensor]:
+    """Give scores [N, V] and classes [N] of everything that is real."""
+    if isinstance(scores, Tensor) and isinstance(target, Tensor):
+        return scores, target
+    if isinstance(scores, Tensor) or isinstance(target, Tensor):
+        raise ShapeError("one of scores and target is Padded and the other is not; expected both or neither.")
+    if scores.lengths.tolist() != target.lengths.tolist():
+        raise ShapeError(
+            f"scores have lengths {scores.lengths.tolist()} but the target has {target.lengths.tolist()}; "
+            "expected one class for every real step."
+        )
+    # Selected, not multiplied by zero: whatever stands in the padding, NaN too, has no way into the sum.
+    mask = scores.mask
+    return scores.data[mask], target.data[mask[:, : target.data.size(1)]]

@@ -1,0 +1,315 @@
+"""EMBEDDING: what the network is given in the place of a token, a word's spelling, or a row of numbers.
+
+Shape legend: B batch, T time, E features of a step, V vocabulary, U distinct word forms of the batch,
+C characters of a form.
+
+`WordEmbedding` and `NumberInput` are the two input layers: they take a batch's features by name and give one
+Padded [B, T, E]. The others are what they are made of.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from elman.config import unknown_name
+from elman.errors import ConfigError, ShapeError
+from elman.nn.layers import GRU, LSTM, RNN
+from elman.nn.pooling import LastPooling, MaxPooling
+from elman.padded import Padded
+
+PADDING, UNKNOWN = 0, 1
+"""Ids of the two special tokens of every vocabulary of inputs."""
+
+EMBEDDINGS = ("trainable", "sparse", "frozen", "one-hot")
+CONVOLUTION_WIDTHS = (3, 5)
+
+
+class TokenEmbedding(nn.Module):
+    """Give each token a vector; padding (id 0) gives zeros and never moves.
+
+    Args:
+        num_tokens: size of the vocabulary, V, special tokens included.
+        size: numbers in a vector, E; for one-hot it is V, and may be left out.
+        kind: "trainable"; "sparse", whose gradient holds only the rows in use; "frozen"; "one-hot".
+        vectors [V, E]: where to start, instead of normal draws.
+        counts [V]: how often training saw each token, for `unknown_rate`.
+        unknown_rate: in training, a token seen n times is read as the unknown one with probability
+            ``a / (a + n)``; 0: never. The draws come from torch's global generator, as dropout's do.
+
+    Attributes:
+        output_size: E.
+
+    Raises:
+        ConfigError: an unknown kind; no size; an unknown rate without counts.
+        ShapeError: vectors or counts of another size.
+
+    Source: unknown replacement: Kiperwasser and Goldberg 2016, section 4.2 (their alpha is 0.25).
+
+    Example:
+        >>> embedding = TokenEmbedding(5, 3)
+        >>> embedding(torch.tensor([[4, 0]]))[0, 1]
+        tensor([0., 0., 0.], grad_fn=...)
+    """
+
+    unit: Tensor
+    hiding: Tensor
+
+    def __init__(
+        self,
+        num_tokens: int,
+        size: int | None = None,
+        *,
+        kind: str = "trainable",
+        vectors: Tensor | None = None,
+        counts: Tensor | None = None,
+        unknown_rate: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if kind not in EMBEDDINGS:
+            raise ConfigError(unknown_name("embedding", kind, list(EMBEDDINGS)))
+        self.kind = kind
+        if kind == "one-hot":
+            size = num_tokens if size is None else size
+            if size != num_tokens or vectors is not None:
+                raise ConfigError(
+                    f"one-hot vectors have one number a token, {num_tokens}; leave out size and vectors."
+                )
+            # Nothing to learn, and yet the module must know its dtype and device.
+            self.register_buffer("unit", torch.ones(()), persistent=False)
+        else:
+            self.weight = _make_vectors(num_tokens, size, vectors)
+            self.weight.requires_grad_(kind != "frozen")
+            size = self.weight.size(1)
+        self.num_tokens = num_tokens
+        self.output_size = size
+        hiding = _hiding_probabilities(num_tokens, counts, unknown_rate)
+        self.register_buffer("hiding", hiding, persistent=False)
+        self.hides = unknown_rate > 0
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the vectors, [..., E].
+
+        Args:
+            ids: int64, any shape, 0..V-1.
+        """
+        if self.training and self.hides:
+            is_hidden = torch.rand(ids.shape, device=ids.device) < self.hiding[ids]
+            ids = torch.where(is_hidden, UNKNOWN, ids)
+        if self.kind == "one-hot":
+            places = torch.arange(self.num_tokens, device=ids.device)
+            return ((ids.unsqueeze(-1) == places) & (places != PADDING)).to(self.unit.dtype)
+        return functional.embedding(ids, self.weight, padding_idx=PADDING, sparse=self.kind == "sparse")
+
+    def extra_repr(self) -> str:
+        """Describe the sizes and the kind."""
+        return f"{self.num_tokens}, {self.output_size}, kind={self.kind!r}"
+
+
+class CharacterSummary(nn.Module):
+    """Make one vector of the spelling of each word.
+
+    Args:
+        num_characters: size of the vocabulary of characters.
+        size: numbers in the vector: of each direction half (recurrent), of each width half (convolution).
+        kind: "recurrent", the final states of a recurrent layer that reads the word from both ends, or
+            "convolution", the largest value that filters 3 and 5 characters wide find anywhere in it.
+        embedding_size: numbers in a character's vector.
+        cell: of the recurrent kind: "rnn", "gru" or "lstm".
+        dropout: share of the numbers of a character's vector switched off, in training.
+
+    Attributes:
+        output_size: numbers in a word's vector.
+
+    Raises:
+        ConfigError: an unknown kind or cell, or an odd size.
+
+    Source: recurrent: Ling et al. 2015, Finding function in form; Lample et al. 2016, section 4.1.
+    Convolution: Ma and Hovy 2016, section 2.1, with zeros at both ends, so that a word may be shorter than a
+    filter.
+
+    Example:
+        >>> summary = CharacterSummary(30, 50, kind="convolution")
+        >>> summary(Padded(torch.ones(2, 6, dtype=torch.long), torch.tensor([6, 1]))).shape
+        torch.Size([2, 50])
+    """
+
+    def __init__(
+        self,
+        num_characters: int,
+        size: int,
+        *,
+        kind: str = "recurrent",
+        embedding_size: int = 32,
+        cell: str = "lstm",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if size % 2:
+            raise ConfigError(
+                f"the size of a character summary is {size}; expected an even number, two halves."
+            )
+        self.embedding = TokenEmbedding(num_characters, embedding_size)
+        self.dropout = nn.Dropout(dropout)
+        self.output_size = size
+        self.reader: nn.Module
+        if kind == "recurrent":
+            self.reader = _RecurrentReader(embedding_size, size, cell)
+        elif kind == "convolution":
+            self.reader = _ConvolutionReader(embedding_size, size)
+        else:
+            raise ConfigError(unknown_name("character summary", kind, ["recurrent", "convolution"]))
+
+    def forward(self, spellings: Padded) -> Tensor:
+        """Return a vector a word, [U, size]; zeros for a word without characters.
+
+        Args:
+            spellings: character ids, Padded *[U, C]*.
+        """
+        if spellings.data.numel() == 0:
+            return self.embedding.weight.new_zeros(spellings.data.size(0), self.output_size)
+        vectors = self.dropout(self.embedding(spellings.data))
+        summary: Tensor = self.reader(spellings.with_data(vectors))
+        return summary
+
+
+class _RecurrentReader(nn.Module):
+    def __init__(self, input_size: int, size: int, cell: str) -> None:
+        super().__init__()
+        layers = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+        if cell not in layers:
+            raise ConfigError(unknown_name("cell", cell, list(layers)))
+        self.layer = layers[cell](input_size, size // 2, batch_first=True, bidirectional=True)
+        self.pooling = LastPooling(size, num_directions=2)
+
+    def forward(self, characters: Padded) -> Tensor:
+        output, _ = self.layer(characters.data, lengths=characters.lengths)
+        summary: Tensor = self.pooling(characters.with_data(output))
+        return summary
+
+
+class _ConvolutionReader(nn.Module):
+    def __init__(self, input_size: int, size: int) -> None:
+        super().__init__()
+        self.filters = nn.ModuleList(
+            nn.Conv1d(input_size, size // len(CONVOLUTION_WIDTHS), width, padding=width // 2)
+            for width in CONVOLUTION_WIDTHS
+        )
+        self.pooling = MaxPooling(size)
+
+    def forward(self, characters: Padded) -> Tensor:
+        # Zeros beyond the length are what the filters would see at the end of a batch of this word alone.
+        channels_first = characters.masked().data.transpose(1, 2)
+        found = torch.cat([layer(channels_first) for layer in self.filters], 1).transpose(1, 2)
+        # relu after the maximum: the same as before it, on one vector a word instead of one a character.
+        return torch.relu(self.pooling(characters.with_data(found)))
+
+
+class WordEmbedding(nn.Module):
+    """Give each word its vector, and beside it the summary of its spelling: an input layer.
+
+    Args:
+        tokens: what gives a token its vector.
+        characters: what gives a spelling its vector; None for tokens alone.
+
+    Attributes:
+        output_size: E, of both together.
+
+    `forward(features)` takes "tokens", Padded [B, T], and, where spellings are read, "spellings",
+    Padded [U, C], the distinct word forms of the batch, and "spelling_of", Padded [B, T], which of them each
+    word is. It gives Padded [B, T, E].
+
+    Example:
+        >>> words = WordEmbedding(TokenEmbedding(9, 4), CharacterSummary(7, 6))
+        >>> one = Padded(torch.zeros(1, 3, dtype=torch.long), torch.tensor([3]))
+        >>> words({"tokens": one, "spellings": one, "spelling_of": one}).data.shape
+        torch.Size([1, 3, 10])
+    """
+
+    def __init__(self, tokens: TokenEmbedding, characters: CharacterSummary | None = None) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.characters = characters
+        self.output_size = tokens.output_size + (characters.output_size if characters else 0)
+
+    def forward(self, features: Mapping[str, Padded]) -> Padded:
+        """Return the words' vectors, as the class describes."""
+        ids = _feature(features, "tokens")
+        vectors = self.tokens(ids.data)
+        if self.characters is None:
+            return ids.with_data(vectors)
+        summaries = self.characters(_feature(features, "spellings"))
+        which = _feature(features, "spelling_of").data
+        if len(summaries) == 0:  # a batch without a word: there is nothing that an index could point at
+            return ids.with_data(torch.cat([vectors, vectors.new_zeros(*which.shape, summaries.size(1))], -1))
+        return ids.with_data(torch.cat([vectors, functional.embedding(which, summaries)], -1))
+
+
+class NumberInput(nn.Module):
+    """Hand numbers on as they are, or through one linear layer: the input layer of series.
+
+    Args:
+        input_size: columns of the series, I.
+        size: features of a step, E; None hands the columns on as they are.
+
+    Attributes:
+        output_size: E, or I.
+
+    `forward(features)` takes "numbers", Padded [B, T, I], and gives Padded [B, T, E].
+
+    Example:
+        >>> numbers = Padded(torch.ones(2, 3, 4), torch.tensor([3, 1]))
+        >>> NumberInput(4, 8)({"numbers": numbers}).data.shape
+        torch.Size([2, 3, 8])
+    """
+
+    def __init__(self, input_size: int, size: int | None = None) -> None:
+        super().__init__()
+        self.linear = nn.Linear(input_size, size) if size else None
+        self.output_size = size or input_size
+
+    def forward(self, features: Mapping[str, Padded]) -> Padded:
+        """Return the steps, as the class describes."""
+        numbers = _feature(features, "numbers")
+        return numbers if self.linear is None else numbers.with_data(self.linear(numbers.data))
+
+
+InputLayer = WordEmbedding | NumberInput
+
+
+def _feature(features: Mapping[str, Padded], name: str) -> Padded:
+    if name not in features:
+        raise ShapeError(
+            f"the batch has no {name!r}, only {', '.join(sorted(features)) or 'nothing'}; "
+            "expected features of the kind that the input layer was built for."
+        )
+    return features[name]
+
+
+def _make_vectors(num_tokens: int, size: int | None, vectors: Tensor | None) -> nn.Parameter:
+    if vectors is None:
+        if size is None:
+            raise ConfigError("an embedding needs a size, or vectors; expected size=100, for instance.")
+        vectors = torch.randn(num_tokens, size)
+    elif vectors.dim() != 2 or vectors.size(0) != num_tokens or size not in (None, vectors.size(1)):
+        expected = f"({num_tokens}, {size or 'any'})"
+        raise ShapeError(f"vectors have shape {tuple(vectors.shape)}, expected {expected}: one row a token.")
+    weight = vectors.detach().clone().to(torch.get_default_dtype())
+    weight[PADDING] = 0
+    return nn.Parameter(weight)
+
+
+def _hiding_probabilities(num_tokens: int, counts: Tensor | None, rate: float) -> Tensor:
+    """Give p [V], how likely each token is read as the unknown one; the special tokens never are."""
+    if rate == 0:
+        return torch.zeros(0)
+    if counts is None:
+        raise ConfigError(
+            f"unknown_rate is {rate} but no counts are given; expected how often each token was seen."
+        )
+    if tuple(counts.shape) != (num_tokens,):
+        raise ShapeError(f"counts have shape {tuple(counts.shape)}, expected ({num_tokens},): one a token.")
+    probabilities = rate / (rate + counts.to(torch.get_default_dtype()))
+    probabilities[[PADDING, UNKNOWN]] = 0
+    return probabilities
