@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import MODES, State
 from elman.errors import ConfigError, ShapeError
-from elman.kernels import dispatch
+from elman.kernels import dispatch, traced
 from elman.kernels.stack import Stack
 from elman.kernels.torch_native import run_packed
 from elman.padded import check_lengths
@@ -133,7 +133,14 @@ class RecurrentLayer(torch.nn.RNNBase):
             self._check_state(hx, batch)
         lengths = None if lengths is None else _real_lengths(lengths, batch, steps)
         reset = None if reset is None else _check_reset(reset, batch, steps)
-        output, state = dispatch.run(stack, input, hx, lengths=lengths, reset=reset, fresh=fresh)
+        if torch.compiler.is_compiling():
+            # Cuts are not counted yet: random states must be as many as there may be at most.
+            rows = batch * steps if self.initial_state == "random" and self.training else 1
+            output, state = traced.run(
+                stack, input, hx, lengths=lengths, reset=reset, fresh=fresh, fresh_rows=rows
+            )
+        else:
+            output, state = dispatch.run(stack, input, hx, lengths=lengths, reset=reset, fresh=fresh)
         if not is_batched:
             output = output.squeeze(0 if self.batch_first else 1)
             state = tuple(part.squeeze(1) for part in state)
