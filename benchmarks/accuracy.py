@@ -87,10 +87,11 @@ def measure_elman(name: str, problem: dict[str, Any], seed: int, work: Path, thr
 
 
 def measure_rival(name: str, problem: dict[str, Any]) -> None:
-    """Fit the logistic regressions of a classify set and record the chosen one."""
-    from logistic import fit_rival
+    """Fit the logistic regressions of a set and record the chosen one."""
+    from logistic import fit_rival, fit_tag_rival
 
-    figures = fit_rival(problem)
+    tagged = problem["task"] == "tag"
+    figures = fit_tag_rival(problem, SETS[name].metric) if tagged else fit_rival(problem)
     write_record({"set": name, "kind": "logistic", **asdict(figures)})
     print(f"{name} logistic regression: {figures}", flush=True)
 
@@ -111,7 +112,7 @@ def table_row(name: str, rows: list[dict[str, Any]]) -> list[str]:
     spread = f"{percent(min(tests))} to {percent(max(tests))}" if len(tests) > 1 else "-"
     baseline = runs[0]["baseline"] if runs else {}
     simple = f"{percent(baseline.get(metric))} {baseline.get('name', '')}".strip()
-    rival = f"{percent(rivals[0]['accuracy'])} {rivals[0]['chosen']}" if rivals else "-"
+    rival = f"{percent(rivals[0]['test'])} {rivals[0]['chosen']}" if rivals else "-"
     seconds = f"{statistics.median([row['seconds'] for row in runs]):.0f}" if runs else "-"
     parameters = f"{runs[0]['parameters']:,}" if runs else "-"
     label = {"accuracy": "accuracy", "f1": "span F1"}[metric]
@@ -153,7 +154,7 @@ def main() -> None:
         if options.data is None:
             parser.error("--data FOLDER is needed to measure anything")
         problem = prepare(name, options.data, options.work)
-        if problem["task"] == "classify" and (options.again or (name, "logistic", None) not in done):
+        if options.again or (name, "logistic", None) not in done:
             measure_rival(name, problem)
         for seed in [] if options.rivals else [int(text) for text in options.seeds.split(",")]:
             if options.again or (name, "elman", seed) not in done:
