@@ -68,7 +68,9 @@ def run_elman(
         run = elman.train(
             task="tag",
             target="upos",
-            **files,
+            train=files["train"],
+            valid=files["valid"],
+            test=files["test"],
             epochs=options.epochs,
             seed=options.seed,
             threads=options.threads,
