@@ -2,11 +2,14 @@
 
     python tests/tiny_training.py FOLDER [--resume] [--epochs N] [--checkpoint-seconds S] [--pause S] ...
 
-It prints one line a step ("step 12"), "saving" never: kills come at random moments anyway.
+It prints one line a step ("step 12"), so that a test can choose its moment.
 """
 
 import argparse
+import os
 import random
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -85,6 +88,36 @@ class Steps(Observer):
         time.sleep(self.pause)
 
 
+def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
+    """Start this program."""
+    root = Path(__file__).parent.parent
+    return subprocess.Popen(
+        [sys.executable, __file__, str(folder), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root / "src")},
+    )
+
+
+def run(folder: Path, *options: str, code: int = 0) -> str:
+    """Run this program to its end: that exit code, no traceback; return what it complains of."""
+    process = start(folder, *options)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    return err
+
+
+def wait_for_step(process: "subprocess.Popen[str]", step: int) -> bool:
+    """Read the program's lines until that step or a later one; say whether it came before the end."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("step") and int(line.split()[1]) >= step:
+            return True
+    return False
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -96,6 +129,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sparse", action="store_true")
     parser.add_argument("--file-size-limit", type=int)
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, whatever started the tests
     if given.file_size_limit is not None:
         import resource
 

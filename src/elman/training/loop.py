@@ -192,8 +192,8 @@ class _Training:
         )
         if progress.skipped_in_a_row >= nonfinite.LIMIT:
             raise TrainingError(
-                f"{message}. {nonfinite.LIMIT} steps in a row were not finite, so training "
-                "stops; the weights are those before them. Lower --learning-rate or --clip-norm, or look at the "
+                f"{message}. {nonfinite.LIMIT} steps in a row were not finite, so training stops; the "
+                "weights are those before them. Lower --learning-rate or --clip-norm, or look at the "
                 "numbers in those rows."
             )
         if progress.skipped == 1:
