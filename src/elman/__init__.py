@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from elman.padded import Padded as Padded
     from elman.run import Run as Run
     from elman.run import load as load
-    from elman.run import train as train
+    from elman.run_train import train as train
 
 # Name -> module, and the name in it; None where the module itself is meant.
 _PLACES: dict[str, tuple[str, str | None]] = {
-    "train": ("elman.run", "train"),
+    "train": ("elman.run_train", "train"),
     "load": ("elman.run", "load"),
     "Run": ("elman.run", "Run"),
     "Settings": ("elman.config", "Settings"),

@@ -129,6 +129,32 @@ def per_class_table(metrics: Mapping[str, Any]) -> str:
     return text + (f"\n  … and {hidden} rarer labels (--json has all)" if hidden > 0 else "")
 
 
+def confusions_table(confusion: Sequence[Sequence[int]], labels: Sequence[str], count: int = 8) -> str:
+    """Return which labels were most often taken for which.
+
+    Args:
+        confusion: how often each label (row) was given each label (column).
+        labels: their names.
+        count: rows at most.
+
+    Example:
+        >>> print(confusions_table([[8, 2], [0, 9]], ["ham", "spam"]))
+          truly  taken for  times  of that label
+          ham         spam      2         20.0 %
+    """
+    wrong = [
+        (-times, gold, said)
+        for gold, row in enumerate(confusion)
+        for said, times in enumerate(row)
+        if gold != said and times
+    ]
+    rows = []
+    for minus_times, gold, said in sorted(wrong)[:count]:
+        share = -100 * minus_times / sum(confusion[gold])
+        rows.append([labels[gold], labels[said], f"{-minus_times:,}", f"{share:.1f} %"])
+    return text_table(["truly", "taken for", "times", "of that label"], rows)
+
+
 def is_number(value: Any) -> bool:
     """Say whether a metric is one number (and not a table, a name or nothing)."""
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -139,7 +165,7 @@ def verdict(metrics: Mapping[str, Any], metric: str, part: str) -> str:
 
     Example:
         >>> print(verdict({"f1": 0.9, "baseline": {"name": "majority", "f1": 0.8}}, "f1", "test"))
-        F1 on the test part is 90.0 %, 10.0 points above the baseline (majority, 80.0 %): half its errors are gone.
+        F1 on the test part is 90.0 %, 10.0 points above the baseline (majority, 80.0 %): half its errors ...
     """
     own = metrics.get(metric)
     if not is_number(own):
@@ -169,34 +195,33 @@ def _share(fraction: float) -> str:
     return "all" if fraction > 0.9995 else f"{100 * fraction:.0f} % of"
 
 
-def aligned(tokens: Sequence[str], tags: Sequence[str], width: int) -> list[tuple[str, str]]:
-    """Return lines of words and, under them, their tags; broken so that no line is wider than `width`.
+def aligned(rows: Sequence[Sequence[str]], width: int) -> list[tuple[str, ...]]:
+    """Return rows of words set under each other, broken so that no line is wider than `width`.
 
     Args:
-        tokens: the words.
-        tags: one a word.
+        rows: the words, their tags, and what else has one entry a word.
         width: columns of the terminal, in cells.
 
+    Returns:
+        One tuple of lines, a line a row, for each piece of the sequence.
+
     Example:
-        >>> for words, tags in aligned(["Ada", "sleeps"], ["PROPN", "VERB"], 80):
-        ...     print(words + "\\n" + tags)
+        >>> for lines in aligned([["Ada", "sleeps"], ["PROPN", "VERB"]], 80):
+        ...     print("\\n".join(lines))
         Ada    sleeps
         PROPN  VERB
     """
-    lines: list[tuple[str, str]] = []
-    words = marks = ""
-    for token, tag in zip(tokens, tags, strict=True):
-        token, tag = fit(token, width), fit(tag, width)
-        cells = max(cell_len(token), cell_len(tag))
-        used = cell_len(words)
-        if words and used + cells > width:
-            lines.append((words.rstrip(), marks.rstrip()))
-            words = marks = ""
-        words += pad(token, cells) + "  "
-        marks += pad(tag, cells) + "  "
-    if words:
-        lines.append((words.rstrip(), marks.rstrip()))
-    return lines
+    pieces: list[list[tuple[str, ...]]] = [[]]
+    used = 0
+    for column in zip(*rows, strict=True):
+        cells = [fit(cell, width) for cell in column]
+        needed = max(cell_len(cell) for cell in cells)
+        if pieces[-1] and used + needed > width:
+            pieces.append([])
+            used = 0
+        pieces[-1].append(tuple(pad(cell, needed) for cell in cells))
+        used += needed + 2
+    return [tuple("  ".join(line).rstrip() for line in zip(*piece, strict=True)) for piece in pieces if piece]
 
 
 def bars(probabilities: Mapping[str, float], width: int, count: int = TOP_LABELS) -> list[str]:

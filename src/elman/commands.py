@@ -1,0 +1,187 @@
+"""COMMANDS: what `elman train`, `evaluate`, `predict`, `info` and `demo` do.
+
+Results go to standard output, everything that is said on the way to standard error; with `--json`, standard
+output holds one JSON object and nothing else. Modules that import torch are imported inside the commands, so
+that each command's help does without.
+"""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from elman import tables, terminal
+from elman.errors import ConfigError, DataError, RunError
+from elman.flags import Demo, Evaluate, Info, Predict, read_command, read_train
+
+if TYPE_CHECKING:
+    from elman.tasks.task import Prediction
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Train a model, or go on with a run; show its scores, a few predictions and where the report is."""
+    settings = read_train(arguments)
+    from elman import progress
+    from elman.run_train import train_run
+
+    with progress.display() as shown:
+        run = train_run(settings, observers=[shown], announce=progress.say)
+    print(terminal.outcome(run))
+    return 0
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """Score a model on a labelled file."""
+    wanted = read_command(Evaluate, arguments, "evaluate")
+    from elman.run import load
+
+    run = load(wanted.run)
+    metrics = run.evaluate(wanted.data).metrics
+    if wanted.json:
+        print_json(metrics)
+        return 0
+    print(tables.scores_table(metrics, Path(wanted.data).name))
+    classes = tables.per_class_table(metrics)
+    if classes:
+        print(f"\n{classes}")
+    metric = str(run.result.get("metric", run.task.metric))
+    print(f"\n{tables.verdict(metrics, metric, Path(wanted.data).name)}")
+    return 0
+
+
+def predict(arguments: Sequence[str]) -> int:
+    """Label texts, standard input or a file; show the labels, or write them."""
+    wanted = read_command(Predict, arguments, "predict")
+    if bool(wanted.text) == bool(wanted.data):
+        raise ConfigError(
+            'name either texts or a file: elman predict RUN "a text", or elman predict RUN --data FILE.'
+        )
+    from elman.run import load
+
+    run = load(wanted.run)
+    if wanted.data:
+        predictions = run.predict_file(wanted.data)
+    else:
+        predictions = run.predict(inputs_of(wanted.text, run.task.inputs.kind))
+    if wanted.output:
+        write_lines(Path(wanted.output), predictions)
+        print(f"{len(predictions):,} predictions written to {wanted.output}", file=sys.stderr)
+    if wanted.json:
+        print_json({"predictions": [prediction.to_json() for prediction in predictions]})
+    elif not wanted.output:
+        show = terminal.prediction_line if wanted.data else terminal.one_prediction
+        print("\n".join(show(prediction) for prediction in predictions))
+    return 0
+
+
+def info(arguments: Sequence[str]) -> int:
+    """Show what a run is, or the words nearest to one."""
+    wanted = read_command(Info, arguments, "info")
+    from elman.run import load
+
+    run = load(wanted.run)
+    if wanted.neighbours:
+        near = run.neighbours(wanted.neighbours)
+        if wanted.json:
+            print_json({"word": wanted.neighbours, "neighbours": [list(pair) for pair in near]})
+            return 0
+        rows = [[word, f"{similarity:.3f}"] for word, similarity in near]
+        print(tables.text_table([f"nearest to {wanted.neighbours}", "cosine"], rows))
+        return 0
+    if wanted.json:
+        print_json(run.info())
+        return 0
+    print(terminal.described(run))
+    return 0
+
+
+def demo(arguments: Sequence[str]) -> int:
+    """Run a worked example, or list them."""
+    wanted = read_command(Demo, arguments, "demo")
+    from elman.config import unknown_name
+    from elman.demos import DEMOS
+
+    if not wanted.name:
+        print(demo_list())
+        return 0
+    if wanted.name not in DEMOS:
+        raise ConfigError(unknown_name("demo", wanted.name, list(DEMOS)))
+    DEMOS[wanted.name].run(Path(wanted.out) if wanted.out else free_folder(wanted.name), wanted.seed)
+    return 0
+
+
+def demo_list() -> str:
+    """Return the worked examples, what each does and how long it takes."""
+    from elman.demos import DEMOS
+
+    width = max(len(name) for name in DEMOS)
+    lines = [f"  {name:<{width}}  {demo.time:>10}  {demo.about}" for name, demo in DEMOS.items()]
+    return "\n".join(["worked examples, on data that comes with an installed package:", "", *lines, "",
+                      "run one with: elman demo NAME"])  # fmt: skip
+
+
+def free_folder(name: str) -> Path:
+    """Return runs/demo-NAME, or the first of runs/demo-NAME-2, -3, ... that is not taken."""
+    folder, number = Path("runs") / f"demo-{name}", 1
+    while folder.exists() and any(folder.iterdir()):
+        number += 1
+        folder = Path("runs") / f"demo-{name}-{number}"
+    return folder
+
+
+def inputs_of(texts: Sequence[str], kind: str) -> list[Any]:
+    """Return the inputs that were typed: lines of standard input for "-", arrays of numbers for series.
+
+    Raises:
+        DataError: an input for a model of numbers is no JSON array.
+    """
+    if list(texts) == ["-"]:
+        texts = [line.rstrip("\r\n") for line in sys.stdin]
+    if kind != "series":
+        return list(texts)
+    inputs = []
+    for row, text in enumerate(texts, 1):
+        try:
+            inputs.append(json.loads(text))
+        except ValueError as error:
+            raise DataError(
+                f"text {row}: {tables.fit(text, 40)!r} is no JSON array ({error}); this model reads numbers: "
+                'give each series as steps of numbers, "[[0.1, 0.2], [0.3, 0.4]]", or a file with --data.'
+            ) from None
+    return inputs
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object to standard output; what is not a finite number becomes null."""
+    print(json.dumps(finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def finite(value: Any) -> Any:
+    """Return the value with null for numbers that JSON cannot hold (nan and the infinities)."""
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_lines(path: Path, predictions: Sequence["Prediction"]) -> None:
+    """Write one JSON object a prediction, beside the place first, so that the file is whole or not there.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        with open(aside, "w", encoding="utf-8") as file:
+            for prediction in predictions:
+                file.write(json.dumps(finite(prediction.to_json()), ensure_ascii=False) + "\n")
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); name another file with --output."
+        ) from None

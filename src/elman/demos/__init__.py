@@ -1,0 +1,42 @@
+"""DEMOS: whole worked examples on data that comes with an installed package.
+
+Each one writes a data file as a user would have it, trains on it by the way that `elman train` takes, and
+says which command line does the same.
+"""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One worked example.
+
+    Args:
+        about: what it does, in a line.
+        time: how long it takes on two cores, in words.
+        module: the module whose `run(folder, seed)` does it.
+    """
+
+    about: str
+    time: str
+    module: str
+
+    def run(self, folder: Path, seed: int = 0) -> None:
+        """Do it, with the run in `folder`."""
+        importlib.import_module(self.module).run(folder, seed)
+
+
+DEMOS: dict[str, Demo] = {
+    "names": Demo(
+        about="which language is this surname from? (characters in, one of about twenty languages out)",
+        time="1-2 min",
+        module="elman.demos.names",
+    ),
+    "cantonese": Demo(
+        about="the part of speech of each word of spoken Cantonese (words in, one tag a word out)",
+        time="2-3 min",
+        module="elman.demos.cantonese",
+    ),
+}

@@ -1,0 +1,212 @@
+"""FLAGS: each command's own flags and help, by tyro; those of `train` are made from `Settings`.
+
+Nothing here imports torch: a command's help answers in a fraction of a second.
+"""
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, make_dataclass
+from functools import reduce
+from types import NoneType
+from typing import Annotated, Any, TypedDict, TypeVar, get_args
+
+import tyro
+from pydantic.fields import FieldInfo
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
+
+from elman.config import Settings, make_settings, read_toml, unknown_name
+from elman.errors import ConfigError
+
+Command = TypeVar("Command")
+
+# The first setting of each group; a setting added to config.py falls into the group that it stands in there.
+GROUPS = {"task": "data", "cell": "network", "tokens": "tokens", "epochs": "training"}
+
+# What a value is called in the help, where its type alone would say too little.
+VALUE_NAMES = {
+    "input": "COLUMN",
+    "target": "COLUMN",
+    "columns": "A,B,...",
+    "train": "FILE",
+    "valid": "FILE|SHARE",
+    "test": "FILE|SHARE",
+    "out": "FOLDER",
+    "resume": "RUN",
+    "start_from": "RUN",
+    "vectors": "FILE",
+    "metric": "NAME",
+    "device": "NAME",
+}
+
+TRAIN_HELP = """Train a recurrent network on a file of sequences.
+
+What you leave out is chosen from the data, printed, and kept in the run.
+  elman train --task classify --train reviews.csv --out runs/reviews
+  elman train config.toml --cell gru     (keys as here: hidden_size = 64)
+  elman train --resume runs/reviews
+"""
+
+NOTHING = (
+    "nothing to train on; say what, on which data and where to, as in: "
+    "elman train --task classify --train FILE --out FOLDER (elman train --help shows every flag)."
+)
+
+RunFolder = Annotated[Positional[str], arg(metavar="RUN", help_behavior_hint="")]
+Json = Annotated[bool, FlagCreatePairsOff, arg(help_behavior_hint="")]
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a trained model on a labelled file, beside its baseline.
+
+    Args:
+        run: Folder of the run.
+        data: File with the columns of the training data.
+        json: Print one JSON object and nothing else.
+    """
+
+    run: RunFolder
+    data: Annotated[str, arg(metavar="FILE", help_behavior_hint="")]
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Label texts, or every row of a file.
+
+    As in:
+      elman predict runs/pos "Pankaj lives in Munich"
+      elman predict runs/pos --data new.conllu --output labelled.jsonl
+
+    Args:
+        run: Folder of the run.
+        text: Texts to label; - reads one a line from standard input. A model of numbers takes JSON arrays of
+            steps.
+        data: File to label; it needs no target column.
+        output: Write one JSON object a row to this file.
+        json: Print one JSON object and nothing else.
+    """
+
+    run: RunFolder
+    text: Annotated[Positional[tuple[str, ...]], arg(metavar="[TEXT ...]", help_behavior_hint="")] = ()
+    data: Annotated[str, arg(metavar="FILE", help_behavior_hint="")] = ""
+    output: Annotated[str, arg(metavar="FILE.jsonl", help_behavior_hint="")] = ""
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Info:
+    """Show a trained model: layers, parameters, settings, data, scores.
+
+    Args:
+        run: Folder of the run.
+        neighbours: Show the words whose vectors lie nearest to this one's.
+        json: Print one JSON object and nothing else.
+    """
+
+    run: RunFolder
+    neighbours: Annotated[str, arg(metavar="WORD", help_behavior_hint="")] = ""
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Run a worked example on data that comes with an installed package; without a name, list them.
+
+    Args:
+        name: The example.
+        out: Folder for its run (default: runs/demo-NAME, numbered where that is taken).
+        seed: Seed of every random choice.
+    """
+
+    name: Annotated[Positional[str], arg(metavar="[NAME]", help_behavior_hint="")] = ""
+    out: Annotated[str, arg(metavar="FOLDER", help_behavior_hint="")] = ""
+    seed: int = 0
+
+
+def read_command(kind: type[Command], arguments: Sequence[str], name: str) -> Command:
+    """Return a command's arguments, checked.
+
+    Args:
+        kind: the dataclass of the command.
+        arguments: the words after the command.
+        name: the command, for its help.
+
+    Raises:
+        ConfigError: an unknown flag; the nearest is named.
+        SystemExit: help was asked for (0), or a value is missing or wrong (2; tyro has said what).
+    """
+    check_flags(arguments, [member.name for member in fields(kind)])  # type: ignore[arg-type]
+    return tyro.cli(kind, args=list(arguments), prog=f"elman {name}")
+
+
+def read_train(arguments: Sequence[str]) -> Settings:
+    """Return the settings of `elman train`: those of the TOML file, with the flags over them.
+
+    Raises:
+        ConfigError: an unknown flag or key (the nearest is named), or a value of the wrong type or range.
+        SystemExit: as `read_command`.
+    """
+    check_flags(arguments, list(Settings.model_fields))
+    kind, titles = train_command()
+    parsed: Any = tyro.cli(kind, args=list(arguments), prog="elman train", description=TRAIN_HELP)
+    flags = {name: value for title in titles for name, value in getattr(parsed, title).items()}
+    if not parsed.config:
+        if not flags:
+            raise ConfigError(NOTHING)
+        return make_settings(flags, source="flags")
+    if not parsed.config.endswith(".toml"):
+        raise ConfigError(
+            f"{parsed.config!r} is no .toml file of settings; training data are named with --train FILE."
+        )
+    values = read_toml(parsed.config)
+    make_settings(values, source=parsed.config)  # a wrong key is the file's, not the flags'
+    return make_settings(values | flags, source="flags")
+
+
+def train_command() -> tuple[type, list[str]]:
+    """Return the class that tyro reads for `train`, and its groups of settings.
+
+    A group is a TypedDict with optional keys, so that a flag that was not given is not there at all.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    title = ""
+    for name, info in Settings.model_fields.items():
+        title = GROUPS.get(name, title)
+        groups.setdefault(title, {})[name] = _flag(name, info)
+    toml = arg(metavar="[CONFIG.toml]", help="File of settings; flags override it.", help_behavior_hint="")
+    members: list[Any] = [("config", Annotated[Positional[str], toml], "")]
+    for title, flags in groups.items():
+        kind = TypedDict(title, flags, total=False)  # type: ignore[operator]
+        members.append((title, OmitArgPrefixes[kind], field(default_factory=dict)))
+    return make_dataclass("Train", members), list(groups)
+
+
+def _flag(name: str, info: FieldInfo) -> Any:
+    """Return a setting as tyro reads it: its type without None, its help, its default in words."""
+    kinds = [kind for kind in get_args(info.annotation) if kind is not NoneType]
+    kind = info.annotation
+    if NoneType in get_args(info.annotation):
+        # Numbers first: "0.1" is a share of the data before it is a file.
+        kind = reduce(operator.or_, sorted(kinds, key=lambda kind: kind is str))
+    hint = "" if info.default is None else f"(default: {info.default})"
+    return Annotated[kind, arg(help=info.description, metavar=VALUE_NAMES.get(name), help_behavior_hint=hint)]
+
+
+def check_flags(arguments: Sequence[str], known: Sequence[str]) -> None:
+    """Raise ConfigError for the first flag that is not known; the nearest is named.
+
+    Args:
+        arguments: the words after the command.
+        known: names of the flags, with underscores; "--no-" before a name is left to tyro.
+    """
+    for word in arguments:
+        if word == "--":
+            return
+        name = word.partition("=")[0]
+        if not name.startswith("--") or name == "--help":
+            continue
+        bare = name[2:].replace("-", "_")
+        if bare not in known and bare.removeprefix("no_") not in known:
+            flags = ["--" + each.replace("_", "-") for each in known]
+            raise ConfigError(unknown_name("flag", name, flags))

@@ -1,0 +1,181 @@
+"""TERMINAL: a finished run, its predictions and its insides as lines of text, as wide as the terminal.
+
+Colour is used on a terminal alone, and never where NO_COLOR is set; nothing is said by colour only.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from elman import tables
+
+if TYPE_CHECKING:
+    from elman.run import Run
+    from elman.tasks.task import Prediction
+
+SHOWN_SAMPLES = 3
+"""Predictions on held-out sequences that are shown when a training is over."""
+
+BOLD, CYAN, RED = "1", "36", "31"
+
+
+def paint(text: str, code: str) -> str:
+    """Return text in a style where standard output is a terminal that may have colours, else as it is."""
+    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain or not text else f"\x1b[{code}m{text}\x1b[0m"
+
+
+def columns() -> int:
+    """Return the width of the terminal; 80 where there is none."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def outcome(run: "Run") -> str:
+    """Return what a person wants to see when a training is over: scores, the verdict, samples, what next."""
+    part = "test" if run.result.get("test") else "valid"
+    metrics = run.result.get(part) or {}
+    metric = str(run.result.get("metric", run.task.metric))
+    part_name = "validation" if part == "valid" else part
+    blocks = [
+        tables.scores_table(metrics, part_name),
+        paint(tables.verdict(metrics, metric, part_name), BOLD),
+    ]
+    samples = run.samples(SHOWN_SAMPLES)
+    if samples:
+        predictions = run.predict([raw for raw, _ in samples])
+        shown = [against_gold(said, gold) for said, (_, gold) in zip(predictions, samples, strict=True)]
+        blocks.append(f"from the {part_name} part:\n" + "\n".join(shown))
+    if run.folder is not None:
+        blocks.append(
+            f"report   {run.folder / 'report.html'}\n"
+            f"use it   elman predict {quoted(str(run.folder))} {_example(run)}\n"
+            f"look in  elman info {quoted(str(run.folder))}"
+        )
+    return "\n" + "\n\n".join(blocks)
+
+
+def _example(run: "Run") -> str:
+    return '"[[0.1, 0.2], [0.3, 0.4]]"' if run.task.inputs.kind == "series" else '"..."'
+
+
+def quoted(word: str) -> str:
+    """Return a word as a shell reads it back."""
+    return shlex.quote(word)
+
+
+def against_gold(said: "Prediction", gold: Any) -> str:
+    """Return one prediction on a labelled sequence; what was wrong is marked and put right."""
+    if said.tags is not None and said.tokens is not None:
+        truth = list(gold) if not isinstance(gold, str) else gold.split()
+        rows = [said.tokens, said.tags]
+        wrong = [own if own != tag else "" for own, tag in zip(truth, said.tags, strict=True)]
+        if any(wrong):
+            rows.append([f"({tag})" if tag else "" for tag in wrong])
+        return "\n".join(_painted_rows(rows, indent="  "))
+    verdict = "right" if said.prediction == gold else paint(f"wrong: {tables.visible(str(gold))}", RED)
+    sure = f"{100 * said.probabilities[said.prediction]:.0f} %" if said.probabilities else ""
+    label = paint(tables.visible(str(said.prediction)), CYAN)
+    return f"  {tables.fit(input_text(said.input), max(20, columns() - 50))}  →  {label} {sure}  ({verdict})"
+
+
+def one_prediction(said: "Prediction", count: int = tables.TOP_LABELS) -> str:
+    """Return a prediction to look at: tags under their words, or the `count` likeliest labels as a chart."""
+    if said.tags is not None and said.tokens is not None:
+        return "\n".join(_painted_rows([said.tokens, said.tags]))
+    head = paint(tables.fit(input_text(said.input), columns()), BOLD)
+    if said.probabilities is None:
+        return f"{head}\n  {tables.visible(str(said.prediction))}"
+    return "\n".join([head, *tables.bars(said.probabilities, columns(), count)])
+
+
+def prediction_line(said: "Prediction") -> str:
+    """Return a prediction as one of many: tags under their words, or label, probability and text."""
+    if said.tags is not None:
+        return one_prediction(said) + "\n"
+    sure = f"{100 * said.probabilities[said.prediction]:5.1f} %  " if said.probabilities else ""
+    label = tables.pad(tables.fit(str(said.prediction), 20), 20)
+    return f"{label}  {sure}{tables.fit(input_text(said.input), max(20, columns() - 32))}"
+
+
+def input_text(raw: Any) -> str:
+    """Return an input in words: a text as it is, tokens with spaces, numbers by their shape."""
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, Sequence) and all(isinstance(token, str) for token in raw):
+        return " ".join(raw)
+    shape = list(raw.shape) if hasattr(raw, "shape") else [len(raw)]
+    return f"series of shape {shape}"
+
+
+def described(run: "Run") -> str:
+    """Return a run's layers, settings, data and scores."""
+    info = run.info()
+    total = f"{info['parameters']:,}"
+    layers = []
+    for name, module in run.model.named_modules():
+        own = list(module.parameters(recurse=False))
+        if own:
+            layers.append([
+                f"{name or 'model'}  {type(module).__name__}({module.extra_repr()})",
+                ", ".join("x".join(str(size) for size in weight.shape) for weight in own[:2])
+                + (", …" if len(own) > 2 else ""),
+                f"{sum(weight.numel() for weight in own):,}",
+            ])  # fmt: skip
+    layers.append(["all", "", total])
+    blocks = [
+        f"{info['folder'] or 'a run without a folder'}: {info['task']}, {info['chosen'].get('cell')}, "
+        f"{total} parameters",
+        tables.text_table(["layer", "weights", "parameters"], layers),
+        _settings_lines(info),
+        _data_lines(info),
+    ]
+    metric = str(run.result.get("metric", run.task.metric))
+    for part, name in (("test", "test"), ("valid", "validation")):
+        if run.result.get(part):
+            blocks.append(tables.scores_table(run.result[part], name))
+            blocks.append(tables.verdict(run.result[part], metric, name))
+            break
+    return "\n\n".join(blocks)
+
+
+def _settings_lines(info: dict[str, Any]) -> str:
+    given = info["settings"]
+    rows = [
+        [name, str(given.get(name, value)), "given" if name in given else ""]
+        for name, value in info["chosen"].items()
+    ]
+    widths = [max(tables.cell_len(tables.visible(row[place])) for row in rows) for place in (0, 1)]
+    lines = [
+        f"  {name:<{widths[0]}}  {tables.pad(tables.visible(value), min(widths[1], 40))}  {origin}".rstrip()
+        for name, value, origin in rows
+    ]
+    return "\n".join(["  settings", *lines])
+
+
+def _data_lines(info: dict[str, Any]) -> str:
+    lines = ["  data"]
+    for name, value in info["data"].items():
+        if isinstance(value, dict):
+            lines.append(
+                f"  {name:<8} {value.get('examples', 0):>9,}  {tables.visible(str(value.get('source', '')))}"
+            )
+        else:
+            lines.append(f"  {name:<8} {tables.format_metric(name, value):>9}")
+    return "\n".join(lines)
+
+
+def _painted_rows(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
+    """Return aligned rows: words plain, their tags in colour, and in red what is true where it differs."""
+    codes = ["", CYAN, RED]
+    lines = []
+    blocks = tables.aligned(rows, columns() - len(indent))
+    for block in blocks:
+        lines += [
+            indent + (paint(line, code) if code else line) for line, code in zip(block, codes, strict=False)
+        ]
+        if len(blocks) > 1:
+            lines.append("")
+    return lines[:-1] if len(blocks) > 1 else lines
