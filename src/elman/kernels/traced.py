@@ -95,7 +95,7 @@ def _run_untraced(
     batch_first: bool,
     autocast: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Give what the operator gives: (output, hidden, cell), the last one empty where the state has no cell."""
+    """Give what the operator gives: (output, hidden, cell); the last is empty where there is no cell."""
     stack = Stack(mode, list(weights), bias, num_layers, 0.0, False, bidirectional, batch_first)
     device = input.device.type
 
