@@ -22,7 +22,10 @@ DAMAGES = 2_000 if os.environ.get("ELMAN_PROFILE") == "deep" else 200
 
 def tensors_of(step: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(step)
-    return {"weights/w": torch.randn(5, 7, generator=generator), "random/cpu": torch.arange(9, dtype=torch.uint8)}
+    return {
+        "weights/w": torch.randn(5, 7, generator=generator),
+        "random/cpu": torch.arange(9, dtype=torch.uint8),
+    }
 
 
 def state_of(step: int) -> dict[str, Any]:
@@ -162,7 +165,9 @@ def test_every_single_byte_of_a_checkpoint_counts(tmp_path: Path) -> None:
     assert check(path) == 1
 
 
-def test_a_model_file_is_read_by_any_safetensors_reader_and_has_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_a_model_file_is_read_by_any_safetensors_reader_and_has_the_same_bytes_each_time(
+    tmp_path: Path,
+) -> None:
     import safetensors.torch
 
     for name in ("a", "b"):
@@ -233,7 +238,9 @@ class Killed(BaseException):
     """Stands for kill -9: nothing that saves may catch it."""
 
 
-def interrupting(monkeypatch: pytest.MonkeyPatch, at: int, error: Callable[[], BaseException]) -> Iterator[int]:
+def interrupting(
+    monkeypatch: pytest.MonkeyPatch, at: int, error: Callable[[], BaseException]
+) -> Iterator[int]:
     """Let the `at`-th operation on the disk fail, half done if it is a write; count them."""
     count = 0
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_training import TinyBatches, TinyPattern, evaluate_with
+from tiny_training import TinyPattern, evaluate_with, tiny_batches
 from torch import nn
 
+from elman.data.batches import Batches
 from elman.errors import CheckpointError, ConfigError, RunError, TrainingError
 from elman.training.checkpoint import latest_good, load, load_weights
 from elman.training.lock import RunLock
@@ -23,9 +24,9 @@ from elman.training.store import Store
 ACCURACY = {"metric": "accuracy", "larger_is_better": True}
 
 
-def make(seed: int = 0) -> tuple[TinyPattern, TinyBatches]:
+def make(seed: int = 0) -> tuple[TinyPattern, Batches]:
     torch.manual_seed(seed)
-    return TinyPattern(), TinyBatches()
+    return TinyPattern(), tiny_batches()
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -219,7 +220,7 @@ class Spoiled(TinyPattern):
         if self.calls not in self.at:
             return loss
         if self.gradient_only:  # sqrt(0) is 0 with an infinite slope
-            return loss + (self.output.bias * 0).abs().sum().sqrt()
+            return loss + (self.linear.bias * 0).abs().sum().sqrt()
         return loss * float("nan")
 
 
@@ -229,7 +230,7 @@ def test_a_step_that_is_not_finite_leaves_weights_and_averages_alone(
     optimizer: str, gradient_only: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     torch.manual_seed(0)
-    pattern, batches, recorder = Spoiled({2, 3, 5}, gradient_only=gradient_only), TinyBatches(), Recorder()
+    pattern, batches, recorder = Spoiled({2, 3, 5}, gradient_only=gradient_only), tiny_batches(), Recorder()
     weights = []
 
     class Copy(Observer):
@@ -247,7 +248,7 @@ def test_a_step_that_is_not_finite_leaves_weights_and_averages_alone(
     rows = batches.order(0)[1]
     assert f"epoch 1, step 2 (rows {', '.join(map(str, rows[:8]))}, ...)" in caplog.messages[0]
     if gradient_only:
-        assert "layer 'output' (bias)" in caplog.messages[0]
+        assert "layer 'linear' (bias)" in caplog.messages[0]
     else:
         assert "the loss is nan" in caplog.messages[0]
 
@@ -255,7 +256,7 @@ def test_a_step_that_is_not_finite_leaves_weights_and_averages_alone(
 def test_skipped_steps_count_for_the_schedule_but_not_for_the_loss(tmp_path: Path) -> None:
     torch.manual_seed(0)
     pattern, recorder = Spoiled({2}), Recorder()
-    fit(pattern, TinyBatches(), Plan(epochs=1), store=Store(tmp_path), observers=[recorder])
+    fit(pattern, tiny_batches(), Plan(epochs=1), store=Store(tmp_path), observers=[recorder])
     row = rows_of(tmp_path / "metrics.jsonl")[0]
     finite = [loss for loss in recorder.losses if math.isfinite(loss)]
     assert (row["step"], row["skipped"], len(finite)) == (6, 1, 5)
@@ -264,13 +265,13 @@ def test_skipped_steps_count_for_the_schedule_but_not_for_the_loss(tmp_path: Pat
 
 def test_five_in_a_row_stop_the_run_and_name_batch_step_and_layer(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    pattern, batches = Spoiled({2, *range(4, 99)}, gradient_only=True), TinyBatches()
+    pattern, batches = Spoiled({2, *range(4, 99)}, gradient_only=True), tiny_batches()
     with pytest.raises(TrainingError) as caught:
         fit(pattern, batches, Plan(epochs=9), store=Store(tmp_path))
     assert pattern.calls == 8
     rows = ", ".join(map(str, batches.order(1)[1][:8]))
     assert f"epoch 2, step 8 (rows {rows}, ...)" in str(caught.value)
-    assert "the gradient of layer 'output' (bias) is the first" in str(caught.value)
+    assert "the gradient of layer 'linear' (bias) is the first" in str(caught.value)
     assert "5 steps in a row" in str(caught.value)
     assert latest_good(tmp_path / "checkpoints")[0] == tmp_path / "checkpoints" / "00000006"
 
@@ -278,8 +279,10 @@ def test_five_in_a_row_stop_the_run_and_name_batch_step_and_layer(tmp_path: Path
 def test_weights_that_are_not_finite_are_named() -> None:
     pattern, batches = make()
     with torch.no_grad():
-        pattern.lstm.bias_ih_l0[0] = float("nan")
-    with pytest.raises(TrainingError, match=r"the weights of layer 'lstm' \(bias_ih_l0\) are not finite"):
+        pattern.encoder.layers.bias_ih_l0[0] = float("nan")
+    with pytest.raises(
+        TrainingError, match=r"the weights of layer 'encoder\.layers' \(bias_ih_l0\) are not finite"
+    ):
         fit(pattern, batches, Plan(epochs=1))
 
 
@@ -290,7 +293,7 @@ def test_an_overflowing_norm_of_finite_gradients_is_skipped_too() -> None:
 
     torch.manual_seed(0)
     with pytest.raises(TrainingError, match="beyond the range"):
-        fit(Steep(), TinyBatches(), Plan(epochs=1))
+        fit(Steep(), tiny_batches(), Plan(epochs=1))
 
 
 def test_a_folder_with_checkpoints_is_refused_unless_resumed(tmp_path: Path) -> None:
@@ -334,9 +337,9 @@ def test_resuming_with_another_network_or_other_data_is_refused(tmp_path: Path) 
     pattern, batches = make()
     fit(pattern, batches, Plan(epochs=1), store=Store(tmp_path))
     with pytest.raises(CheckpointError, match="6 batches an epoch, not 12"):
-        fit(pattern, TinyBatches(batch_size=5), Plan(epochs=2), store=Store(tmp_path), resume=True)
-    pattern.output = nn.Linear(8, 4)
-    with pytest.raises(CheckpointError, match=r"another network.*output\.weight"):
+        fit(pattern, tiny_batches(batch_size=5), Plan(epochs=2), store=Store(tmp_path), resume=True)
+    pattern.linear = nn.Linear(8, 4)
+    with pytest.raises(CheckpointError, match=r"another network.*linear\.weight"):
         fit(pattern, batches, Plan(epochs=2), store=Store(tmp_path), resume=True)
 
 

@@ -124,7 +124,6 @@ def test_sparse_adam_is_that_of_torch() -> None:
 def test_a_sparse_embedding_lives_beside_dense_layers() -> None:
     network = nn.Sequential(nn.Embedding(6, 3, sparse=True), nn.Linear(3, 2))
     optimizer = make_optimizer(network, name="adamw", weight_decay=0.1)
-    assert optimizer.sparse == ["0.weight"]
     before = [p.detach().clone() for p in network.parameters()]
     network(torch.tensor([1, 1])).sum().backward()
     norm = optimizer.gradient_norm().item()

@@ -7,7 +7,6 @@ It prints one line a step ("step 12"), so that a test can choose its moment.
 
 import argparse
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -15,10 +14,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
 
+from elman.data.batches import Batches, Encoded
 from elman.errors import ElmanError
+from elman.nn.embedding import TokenEmbedding, WordEmbedding
+from elman.nn.encoder import Encoder
+from elman.patterns.classify import Classifier
 from elman.training.lock import RunLock
 from elman.training.loop import fit
 from elman.training.plan import Observer, Plan, Progress
@@ -27,54 +30,35 @@ from elman.training.store import Store
 NUM_ROWS, NUM_TOKENS, NUM_LABELS = 60, 12, 3
 
 
-class TinyPattern(nn.Module):
-    """Embedding, dropout, LSTM, label: enough to have a state, sparse rows and randomness in each step."""
+class TinyPattern(Classifier):
+    """A classifier of token sequences with everything that draws at random: dropout and hidden tokens."""
 
     def __init__(self, *, sparse: bool = False) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(NUM_TOKENS, 6, sparse=sparse)
-        self.dropout = nn.Dropout(0.3)
-        self.lstm = nn.LSTM(6, 8, batch_first=True)
-        self.output = nn.Linear(8, NUM_LABELS)
-
-    def scores(self, tokens: Tensor, window: int | None = None) -> Tensor:
-        x, state = self.dropout(self.embedding(tokens)), None
-        for piece in x.split(window or x.shape[1], dim=1):
-            hidden, state = self.lstm(piece, state)
-            if window is not None:
-                state = (state[0].detach(), state[1].detach())
-        return self.output(hidden[:, -1])
-
-    def loss(self, batch: tuple[Tensor, Tensor], *, window: int | None = None) -> Tensor:
-        return nn.functional.cross_entropy(self.scores(batch[0], window), batch[1])
+        tokens = TokenEmbedding(
+            NUM_TOKENS,
+            6,
+            kind="sparse" if sparse else "trainable",
+            counts=torch.full((NUM_TOKENS,), 5),
+            unknown_rate=0.25,
+        )
+        encoder = Encoder(6, 8, cell="lstm")
+        super().__init__(WordEmbedding(tokens), encoder, num_labels=NUM_LABELS, pooling="last", dropout=0.3)
 
 
-class TinyBatches:
-    """Rows whose label is the number of zeros in them, at most two."""
-
-    def __init__(self, batch_size: int = 10) -> None:
-        generator = torch.Generator().manual_seed(5)
-        self.tokens = torch.randint(0, NUM_TOKENS, (NUM_ROWS, 7), generator=generator)
-        self.labels = (self.tokens == 0).sum(1).clamp(max=NUM_LABELS - 1)
-        self.batch_size = batch_size
-
-    @property
-    def num_batches(self) -> int:
-        return -(-NUM_ROWS // self.batch_size)
-
-    def order(self, epoch: int) -> list[list[int]]:
-        rows = list(range(NUM_ROWS))
-        random.Random(epoch).shuffle(rows)
-        return [rows[i : i + self.batch_size] for i in range(0, NUM_ROWS, self.batch_size)]
-
-    def batch(self, rows: list[int]) -> Any:
-        return self.tokens[rows], self.labels[rows]
+def tiny_batches(batch_size: int = 10) -> Batches:
+    """Return rows whose label is the number of 2s in them, at most two."""
+    generator = np.random.default_rng(5)
+    rows = [generator.integers(2, NUM_TOKENS // 2, length) for length in generator.integers(3, 9, NUM_ROWS)]
+    encoded = [
+        Encoded(len(row), tokens=row, target=min(int((row == 2).sum()), NUM_LABELS - 1)) for row in rows
+    ]
+    return Batches(encoded, batch_size, seed=0)
 
 
-def evaluate_with(pattern: TinyPattern, batches: TinyBatches) -> dict[str, Any]:
-    scores = pattern.scores(batches.tokens)
-    right = (scores.argmax(1) == batches.labels).double().mean().item()
-    return {"accuracy": right, "loss": nn.functional.cross_entropy(scores, batches.labels).item()}
+def evaluate_with(pattern: TinyPattern, batches: Batches) -> dict[str, Any]:
+    batch = batches.batch(range(NUM_ROWS))
+    right = (pattern.scores(batch).argmax(1) == batch.target).double().mean().item()
+    return {"accuracy": right, "loss": pattern.loss(batch).item()}
 
 
 class Steps(Observer):
@@ -136,7 +120,7 @@ def main(arguments: list[str]) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (given.file_size_limit, given.file_size_limit))
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    pattern, batches = TinyPattern(sparse=given.sparse), TinyBatches()
+    pattern, batches = TinyPattern(sparse=given.sparse), tiny_batches()
     plan = Plan(
         epochs=given.epochs,
         learning_rate=0.02,

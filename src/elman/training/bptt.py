@@ -4,21 +4,19 @@ Two objects with one method. Both take one batch, leave gradients on the paramet
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from elman.errors import ConfigError
-
-if TYPE_CHECKING:
-    from elman.patterns.pattern import Pattern
+from elman.patterns.pattern import Pattern
 
 
 class GradientRule(ABC):
     """How far back in time gradients flow."""
 
     @abstractmethod
-    def backward(self, pattern: "Pattern", batch: Any) -> Tensor:
+    def backward(self, pattern: Pattern, batch: Any) -> Tensor:
         """Add the gradients of the batch's loss to the parameters and return the loss, detached: *scalar*."""
 
 
@@ -28,7 +26,7 @@ class FullBPTT(GradientRule):
     Source: Werbos 1990, "Backpropagation through time: what it does and how to do it".
     """
 
-    def backward(self, pattern: "Pattern", batch: Any) -> Tensor:
+    def backward(self, pattern: Pattern, batch: Any) -> Tensor:
         loss = pattern.loss(batch)
         loss.backward()
         return loss.detach()
@@ -52,7 +50,7 @@ class TruncatedBPTT(GradientRule):
             raise ConfigError(f"bptt_window = {window}: the gradient needs at least 1 step to flow through.")
         self.window = window
 
-    def backward(self, pattern: "Pattern", batch: Any) -> Tensor:
+    def backward(self, pattern: Pattern, batch: Any) -> Tensor:
         loss = pattern.loss(batch, window=self.window)
         loss.backward()
         return loss.detach()

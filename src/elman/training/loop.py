@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -13,14 +13,12 @@ from torch import Tensor
 
 from elman.config import unknown_name
 from elman.errors import ConfigError, Interrupted, RunError, TrainingError
+from elman.patterns.pattern import Pattern
 from elman.training import nonfinite, snapshot
 from elman.training.optim import Optimizer, Schedule, make_optimizer
 from elman.training.plan import Observer, Outcome, Plan, Progress, Reason
 from elman.training.signals import StopOnSignal
 from elman.training.store import Store
-
-if TYPE_CHECKING:
-    from elman.patterns.pattern import Pattern
 
 logger = logging.getLogger("elman")
 
@@ -40,7 +38,7 @@ class Batches(Protocol):
 
 
 def fit(
-    pattern: "Pattern",
+    pattern: Pattern,
     batches: Batches,
     plan: Plan,
     *,
@@ -112,7 +110,7 @@ class _Training:
 
     def __init__(
         self,
-        pattern: "Pattern",
+        pattern: Pattern,
         batches: Batches,
         plan: Plan,
         evaluate: Callable[[], dict[str, Any]] | None,

@@ -170,10 +170,10 @@ class Optimizer:
 
     Args:
         parameters: name and parameter; those that need no gradient are left out.
-        sparse: names of the parameters whose gradients are sparse; only the rows in use move, undecayed.
         rule: one of `OPTIMIZERS`, made.
         weight_decay: pull towards zero on parameters with two or more dimensions. Biases and other vectors
-            are not decayed: a bias has no scale to hold down (Goodfellow et al. 2016, section 7.1).
+            are not decayed: a bias has no scale to hold down (Goodfellow et al. 2016, section 7.1). Nor
+            are sparse gradients: decay would move the rows that are not in use.
 
     Example:
         >>> layer = torch.nn.Linear(3, 2)
@@ -189,7 +189,6 @@ class Optimizer:
         self,
         parameters: Iterable[tuple[str, nn.Parameter]],
         *,
-        sparse: frozenset[str] = frozenset(),
         rule: Rule,
         weight_decay: float = 0.0,
     ) -> None:
@@ -198,10 +197,8 @@ class Optimizer:
             raise ConfigError("this pattern has no weights to train; every parameter is frozen.")
         self.rule, self.weight_decay = rule, weight_decay
         self.parameters = named
-        self.sparse = [name for name in named if name in sparse]
-        dense = [name for name in named if name not in sparse]
-        decayed = [name for name in dense if weight_decay and named[name].ndim > 1]
-        plain = [name for name in dense if name not in decayed]
+        decayed = [name for name in named if weight_decay and named[name].ndim > 1]
+        plain = [name for name in named if name not in decayed]
         self.state = {
             name: {
                 key: torch.zeros((), dtype=torch.float32, device=parameter.device)
@@ -226,13 +223,9 @@ class Optimizer:
 
         Sparse gradients are coalesced on the way: rows that a batch names twice are added up first.
         """
-        for name in self.sparse:
-            parameter = self.parameters[name]
-            if parameter.grad is not None and parameter.grad.is_sparse:
-                parameter.grad = parameter.grad.coalesce()
         values = self._gradient_values()
         if not values:
-            return torch.zeros(())
+            return next(iter(self.parameters.values())).new_zeros(())
         # Same as nn.utils.get_total_norm, without its grouping by device in Python.
         return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(values)))
 
@@ -242,35 +235,35 @@ class Optimizer:
             torch._foreach_mul_(self._gradient_values(), factor)
 
     def _gradient_values(self) -> list[Tensor]:
+        """Return the numbers of every gradient; a change of them is a change of the gradient."""
+        for parameter in self.parameters.values():
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        if self.sparse:
-            return [g._values() if g.is_sparse else g for g in gradients]
-        return gradients
+        return [g._values() if g.is_sparse else g for g in gradients]
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """Move the weights once along their gradients, with learning rate `rate`."""
         for names, parameters, state, weight_decay in self.groups:
-            gradients = [p.grad for p in parameters if p.grad is not None]
-            if len(gradients) < len(parameters):  # a part of the network that this batch did not use
-                names = [name for name in names if self.parameters[name].grad is not None]
-                parameters = [self.parameters[name] for name in names]
-                state = self._state_of(names)
+            gradients = [p.grad for p in parameters if p.grad is not None and not p.grad.is_sparse]
+            if len(gradients) < len(parameters):  # some are sparse, or this batch did not use them
+                names, sparse = self._dense_and_sparse(names)
+                parameters, state = [self.parameters[name] for name in names], self._state_of(names)
+                for name in sparse:
+                    self._move_rows(name, rate)
             if gradients:
                 self.rule.update(parameters, gradients, state, rate=rate, weight_decay=weight_decay)
-        for name in self.sparse:
-            self._move_rows(name, rate)
+
+    def _dense_and_sparse(self, names: list[str]) -> tuple[list[str], list[str]]:
+        used = [name for name in names if self.parameters[name].grad is not None]
+        sparse = [name for name in used if self.parameters[name].grad.is_sparse]  # type: ignore[union-attr]
+        return [name for name in used if name not in sparse], sparse
 
     def _move_rows(self, name: str, rate: float) -> None:
         """Apply the rule to the rows that a sparse gradient names: gather, update as if dense, put back."""
         weight, state = self.parameters[name], self.state[name]
-        gradient = weight.grad
-        if gradient is None:
-            return
-        if not gradient.is_sparse:
-            raise ConfigError(
-                f"the gradient of {name} is dense; it was declared sparse (tied to another layer?)."
-            )
+        gradient = weight.grad.coalesce()  # type: ignore[union-attr]
         rows, values = gradient._indices()[0], gradient._values()
         if rows.numel() == 0:
             return
@@ -313,8 +306,6 @@ class Optimizer:
 def make_optimizer(pattern: nn.Module, *, name: str = "adam", weight_decay: float = 0.0) -> Optimizer:
     """Return the optimiser called `name` for the parameters of a pattern.
 
-    Embeddings with `sparse=True` are found and get the row-wise form of the same rule.
-
     Args:
         name: a key of `OPTIMIZERS`.
         weight_decay: see `Optimizer`.
@@ -324,10 +315,7 @@ def make_optimizer(pattern: nn.Module, *, name: str = "adam", weight_decay: floa
     """
     if name not in OPTIMIZERS:
         raise ConfigError(unknown_name("optimizer", name, list(OPTIMIZERS)))
-    sparse = {id(module.weight) for module in pattern.modules() if getattr(module, "sparse", False) is True}
-    parameters = list(pattern.named_parameters())
-    sparse_names = frozenset(key for key, parameter in parameters if id(parameter) in sparse)
-    return Optimizer(parameters, sparse=sparse_names, rule=OPTIMIZERS[name](), weight_decay=weight_decay)
+    return Optimizer(pattern.named_parameters(), rule=OPTIMIZERS[name](), weight_decay=weight_decay)
 
 
 class Schedule:
