@@ -26,10 +26,9 @@ LEVELS: list[tuple[str, ...]] = [
     ("training", "xray", "baselines"),
     ("tasks", "dataset", "run_folder"),
     ("tables", "progress", "report_markup", "report_charts", "report_sections", "report"),
-    ("run", "run_train"),
+    ("run", "run_train", "terminal"),
     ("stream", "export", "estimators"),
     ("serve", "demos", "bench"),
-    ("flags", "commands"),
     ("cli",),
     ("__main__",),
 ]

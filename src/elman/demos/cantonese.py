@@ -1,8 +1,10 @@
 """CANTONESE: the part of speech of each word of spoken Hong Kong Cantonese. Words in, one tag a word out.
 
-The recordings (58 conversations and radio programmes) are the Hong Kong Cantonese Corpus, CC BY, of K. K. Luke and
-May L. Y. Wong (2015, "The Hong Kong Cantonese Corpus: Design and Uses", Journal of Chinese Linguistics), as the
-package `pycantonese` below version 4 ships it. Its files are read here directly, in CHAT format.
+The recordings (58 conversations and radio programmes) are the Hong Kong Cantonese Corpus, CC BY, as the package
+`pycantonese` below version 4 ships it; its files are read here directly, in CHAT format.
+
+Source: K. K. Luke and May L. Y. Wong, "The Hong Kong Cantonese Corpus: Design and Uses", Journal of Chinese
+Linguistics, 2015.
 """
 
 from collections.abc import Iterator, Sequence
@@ -83,8 +85,8 @@ def split(recordings: Sequence[Path]) -> dict[str, list[Path]]:
 def read_chat(path: Path) -> Iterator[Sentence]:
     """Yield the utterances of a recording as (word, tag) pairs.
 
-    An utterance is a line "*WHO:" with its words, followed by a line "%mor:" with "tag|sound" for each; a line
-    that begins with a tab goes on with the one before.
+    An utterance is a line "*WHO:" with its words, followed by a line "%mor:" with "tag|sound" for each; a
+    line that begins with a tab goes on with the one before.
 
     Raises:
         DataError: words and tags are not equally many.

@@ -1,8 +1,8 @@
 """NAMES: which language is this surname from? Characters in, one label out.
 
 The surnames are those that the package `faker` ships for each locale, to make up addresses with: those
-written in Latin letters, or that it ships romanised. The lists are made by hand, of very different lengths and
-care: the model learns what is in them, which is not what is in the world.
+written in Latin letters, or that it ships romanised. The lists are made by hand, of very different lengths
+and care: the model learns what is in them, which is not what is in the world.
 """
 
 import csv
@@ -14,14 +14,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from elman import progress, terminal
 from elman.demos.show import announce_command, data_folder, show_confusions, train_and_show
 from elman.errors import MissingExtraError
-
-if TYPE_CHECKING:
-    from elman.run import Run
+from elman.run import Run
 
 # Language -> the lists that hold its surnames: locale and attribute of faker's provider.
 SOURCES = MappingProxyType({
@@ -140,14 +138,14 @@ def write_table(path: Path, names: dict[str, list[str]]) -> None:
         writer.writerows((name, language) for language, group in names.items() for name in group)
 
 
-def show_names(trained: "Run", names: list[str]) -> None:
+def show_names(trained: Run, names: list[str]) -> None:
     """Show what the model says of a few names that it has not seen."""
     print("\nnames that are not in the lists:\n")
     for prediction in trained.predict(names):
         print(terminal.one_prediction(prediction, count=3))
 
 
-def ask_for_names(trained: "Run", known: set[str]) -> None:
+def ask_for_names(trained: Run, known: set[str]) -> None:
     """Ask a person for names until an empty line."""
     print("\nYour turn: type a surname; an empty line ends.")
     while True:

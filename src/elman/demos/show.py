@@ -1,14 +1,15 @@
 """SHOW: what the demos have in common: the same path as `elman train`, and the command line that takes it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from elman import progress, tables, terminal
 from elman.config import make_settings
 from elman.errors import RunError
-
-if TYPE_CHECKING:
-    from elman.run import Run
+from elman.run import Run
+from elman.run_train import train_run
 
 
 def data_folder(folder: Path) -> Path:
@@ -49,10 +50,8 @@ def announce_command(what: str, command: str) -> None:
     print(f"\n{what}\n  {command}")
 
 
-def train_and_show(settings: dict[str, Any]) -> "Run":
+def train_and_show(settings: dict[str, Any]) -> Run:
     """Train as `elman train` would, and show what it shows."""
-    from elman.run_train import train_run
-
     progress.say(f"the same by hand:\n  {command_line(settings)}\n")
     with progress.display() as shown:
         run = train_run(make_settings(settings), observers=[shown], announce=progress.say)
@@ -60,10 +59,8 @@ def train_and_show(settings: dict[str, Any]) -> "Run":
     return run
 
 
-def show_confusions(run: "Run") -> None:
+def show_confusions(run: Run) -> None:
     """Show which labels the held-out part confuses most."""
-    import torch
-
     with torch.inference_mode():
         evaluation = run.task.evaluate(run.model, run.held_out)
     if evaluation.confusion is not None:

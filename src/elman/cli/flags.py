@@ -177,7 +177,7 @@ def train_command() -> tuple[type, list[str]]:
     toml = arg(metavar="[CONFIG.toml]", help="File of settings; flags override it.", help_behavior_hint="")
     members: list[Any] = [("config", Annotated[Positional[str], toml], "")]
     for title, flags in groups.items():
-        kind = TypedDict(title, flags, total=False)  # type: ignore[operator]
+        kind: Any = TypedDict(title, flags, total=False)  # type: ignore[misc]
         members.append((title, OmitArgPrefixes[kind], field(default_factory=dict)))
     return make_dataclass("Train", members), list(groups)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elman import tables, terminal
+from elman.cli.flags import Demo, Evaluate, Info, Predict, read_command, read_train
 from elman.errors import ConfigError, DataError, RunError
-from elman.flags import Demo, Evaluate, Info, Predict, read_command, read_train
 
 if TYPE_CHECKING:
     from elman.tasks.task import Prediction

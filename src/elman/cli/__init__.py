@@ -34,11 +34,11 @@ elman COMMAND --help shows every flag of a command; elman --version, the version
 
 # Command -> the module and function that run it with the rest of the command line.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "train": ("elman.commands", "train"),
-    "evaluate": ("elman.commands", "evaluate"),
-    "predict": ("elman.commands", "predict"),
-    "info": ("elman.commands", "info"),
-    "demo": ("elman.commands", "demo"),
+    "train": ("elman.cli.commands", "train"),
+    "evaluate": ("elman.cli.commands", "evaluate"),
+    "predict": ("elman.cli.commands", "predict"),
+    "info": ("elman.cli.commands", "info"),
+    "demo": ("elman.cli.commands", "demo"),
 }
 
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports a program that nobody listens to any more
