@@ -40,12 +40,18 @@ class Settings(BaseModel):
 
     # What, and on which data
     task: TaskName | None = Field(None, description="classify: one label a sequence; tag: one label a step.")
-    kind: KindName | None = Field(None, description="Text or series of numbers (default: seen from the input).")
+    kind: KindName | None = Field(
+        None, description="Text or series of numbers (default: seen from the input)."
+    )
     input: str | None = Field(None, description="Input column (default: the first; several: a,b,c).")
-    target: str | None = Field(None, description="Target column, by name or 1-based number (default: the last).")
+    target: str | None = Field(
+        None, description="Target column, by name or 1-based number (default: the last)."
+    )
     columns: str | None = Field(None, description="Names for a file without a header: text,label.")
     train: str | None = Field(None, description="Training data: .csv .tsv .jsonl .parquet .conll .conllu .")
-    valid: str | float | None = Field(None, description="Validation file, or fraction of train (default 0.1).")
+    valid: str | float | None = Field(
+        None, description="Validation file, or fraction of train (default 0.1)."
+    )
     test: str | float | None = Field(None, description="Test file, or fraction of train to hold out.")
     out: str | None = Field(None, description="Folder for the run: new or empty.")
     resume: str | None = Field(None, description="Go on with the interrupted run in this folder.")
@@ -59,12 +65,15 @@ class Settings(BaseModel):
     bidirectional: bool | None = Field(None, description="Also read each sequence from its end.")
     embedding: EmbeddingName = Field(
         "trainable",
-        description="Token vectors: trainable; sparse (only rows in use move); frozen (with --vectors); one-hot.",
+        description="Token vectors: trainable, sparse (only used rows move), frozen (--vectors) or one-hot.",
     )
     embedding_size: Count | None = Field(None, description="Numbers in a token's vector.")
-    vectors: str | None = Field(None, description="Text file of pre-trained vectors (GloVe or word2vec text).")
+    vectors: str | None = Field(
+        None, description="Text file of pre-trained vectors (GloVe or word2vec text)."
+    )
     characters: CharactersName | None = Field(
-        None, description="What a word's spelling adds to its vector: none, a recurrent summary or a convolution."
+        None,
+        description="What a word's spelling adds to its vector: none, a recurrent summary or a convolution.",
     )
     initial_state: InitialStateName = Field("zeros", description="The state before the first step.")
     pooling: PoolingName | None = Field(None, description="classify: how a sequence becomes one vector.")
@@ -78,15 +87,15 @@ class Settings(BaseModel):
     lowercase: bool | None = Field(None, description="Look words up in lower case (spelling keeps its case).")
     min_count: Count | None = Field(None, description="Rarer tokens are unknown ones.")
     max_vocab: Count | None = Field(None, description="Keep at most so many tokens, the most frequent.")
-    max_length: Count | None = Field(
-        None, description="classify reads only so many tokens; tag trains on no longer sequence (counts are printed)."
-    )
+    max_length: Count | None = Field(None, description="classify: read only the first so many tokens.")
     unknown_rate: NonNegative | None = Field(
         None, description="Hide a training token of count n as unknown with probability a/(a+n); 0: never."
     )
 
     # Training
-    epochs: Count | None = Field(None, description="Passes over the data (default: set by the number of steps).")
+    epochs: Count | None = Field(
+        None, description="Passes over the data (default: set by the number of steps)."
+    )
     batch_size: Count | None = Field(None, description="Sequences in a step.")
     learning_rate: Positive | None = Field(None, description="Step size at its highest.")
     optimizer: OptimizerName = Field("adam", description="Rule of the update.")
@@ -94,7 +103,9 @@ class Settings(BaseModel):
     warmup: Annotated[int, Field(ge=0)] | None = Field(None, description="Steps over which the rate rises.")
     decay: DecayName | None = Field(None, description="How the rate falls to zero after that.")
     clip_norm: NonNegative | None = Field(None, description="Largest norm of the gradient; 0: no clipping.")
-    bptt_window: Count | None = Field(None, description="Cut the gradient every so many steps (default: never).")
+    bptt_window: Count | None = Field(
+        None, description="Cut the gradient every so many steps (default: never)."
+    )
     class_weights: ClassWeightsName = Field("none", description="classify: balanced weighs rare labels up.")
     metric: str | None = Field(None, description="Validation metric that picks the best weights.")
     patience: Count | None = Field(None, description="Stop after so many epochs without a better metric.")
@@ -201,7 +212,9 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         with open(path, "rb") as file:
             values = tomllib.load(file)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a TOML file of settings.") from None
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); name a TOML file of settings."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not TOML: {error}.") from None
     tables = [key for key, value in values.items() if isinstance(value, dict)]

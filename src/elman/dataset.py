@@ -1,0 +1,136 @@
+"""DATASET: the three parts of the data (train, valid, test), read and split as the settings say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elman.config import Settings, split_names
+from elman.data.example import Example
+from elman.data.read import Reading, examples_from, read_examples
+from elman.data.split import split
+from elman.errors import ConfigError, DataError
+from elman.run_folder import fingerprint
+
+PARTS = ("train", "valid", "test")
+DEFAULT_VALID = 0.1
+"""Share of the training data that is held out for validation where no file is named."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples of each part, and where they came from.
+
+    Args:
+        kind: "text" or "series".
+        train, valid, test: the examples; `test` is empty where none was asked for.
+        sources: part -> what it came from, in words.
+    """
+
+    kind: str
+    train: Sequence[Example]
+    valid: Sequence[Example]
+    test: Sequence[Example]
+    sources: Mapping[str, str]
+
+    def counts(self) -> str:
+        """Return one line that says how many examples each part has, and where from."""
+        return "; ".join(
+            f"{part} {len(getattr(self, part)):,} ({self.sources[part]})"
+            for part in PARTS
+            if getattr(self, part)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `config.json` holds: by it a resumed run knows that the data are the same."""
+        return {
+            part: {
+                "file": self.sources[part],
+                "examples": len(getattr(self, part)),
+                "sha256": fingerprint(getattr(self, part)),
+            }
+            for part in PARTS
+            if getattr(self, part)
+        }
+
+
+def read_part(settings: Settings, source: Any, *, kind: str | None, need_target: bool = True) -> Reading:
+    """Return the examples of a file, or of rows in memory, read by the columns that the settings name.
+
+    Args:
+        settings: `input`, `target` and `columns` are used.
+        source: a path; or pairs, dicts or a data frame.
+        kind: "text" or "series" where it is known already.
+        need_target: whether a row without a target is an error.
+    """
+    columns = {
+        "input": split_names(settings.input) or None,
+        "target": settings.target,
+        "columns": split_names(settings.columns) or None,
+        "kind": kind,
+        "need_target": need_target,
+    }
+    if isinstance(source, str | Path):
+        return read_examples(source, **columns)
+    return examples_from(source, **columns)
+
+
+def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
+    """Read the training data, and the other parts from their own sources or as a fraction of it.
+
+    Args:
+        settings: paths and fractions; validation is a tenth of train where nothing is said.
+        given: parts that come as objects in memory rather than as paths.
+
+    Raises:
+        ConfigError: no training data is named, or a fraction is not between 0 and 1.
+        DataError: a file cannot be used, or a part is left without examples.
+    """
+    sources: dict[str, Any] = {part: given.get(part, getattr(settings, part)) for part in PARTS}
+    if sources["train"] is None:
+        raise ConfigError("no training data; name a file with --train FILE.")
+    if sources["valid"] is None:
+        sources["valid"] = DEFAULT_VALID
+    reading = read_part(settings, sources["train"], kind=settings.kind)
+    parts: dict[str, Sequence[Example]] = {"train": reading.examples, "valid": (), "test": ()}
+    words = {"train": _name(sources["train"])}
+    for part in ("test", "valid"):
+        source = sources[part]
+        if source is None:
+            continue
+        if isinstance(source, int | float):
+            parts["train"], parts[part] = _hold_out(
+                parts["train"], source, part, settings, len(reading.examples)
+            )
+            words[part] = f"{source:g} of train"
+        else:
+            parts[part] = read_part(settings, source, kind=reading.kind).examples
+            words[part] = _name(source)
+        if not parts[part]:
+            raise DataError(f"{words[part]}: has no example for the {part} part.")
+    return Dataset(reading.kind, parts["train"], parts["valid"], parts["test"], words)
+
+
+def _hold_out(
+    examples: Sequence[Example], fraction: float, part: str, settings: Settings, total: int
+) -> tuple[Sequence[Example], Sequence[Example]]:
+    """Take `fraction` of all that the training file held; by label for classify."""
+    if not 0 < fraction < 1:
+        raise ConfigError(
+            f"{part} = {fraction:g} is not a fraction; give a number between 0 and 1, or a file."
+        )
+    if len(examples) < 2:
+        raise DataError(
+            f"the training data have {total} example(s), too few to hold some out for {part}; "
+            f"add examples, or name a file with --{part}."
+        )
+    share = fraction * total / len(examples)
+    if share >= 1:
+        raise ConfigError(
+            f"valid and test take all {total} examples and leave none to train on; lower the fractions."
+        )
+    return split(examples, share, seed=settings.seed, stratify=settings.task == "classify")
+
+
+def _name(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else "memory"

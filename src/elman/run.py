@@ -1,0 +1,195 @@
+"""RUN: a trained model with everything that is known of it, brought back from its folder by `load`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from elman.baselines import Baseline, from_tensors
+from elman.config import Settings, make_settings
+from elman.data.example import Example
+from elman.dataset import read_part
+from elman.errors import CheckpointError, ConfigError, DataError
+from elman.patterns.pattern import Pattern
+from elman.run_folder import read_config, read_journal, read_json
+from elman.tasks import task_from_json
+from elman.tasks.task import Evaluation, Prediction, Task
+from elman.training.checkpoint import load_weights
+
+
+@dataclass
+class Run:
+    """A trained model with everything that is known of it.
+
+    Args:
+        folder: where it is kept; None for a run that was never written.
+        settings: the settings as given.
+        task: the task with its vocabularies and the settings as chosen.
+        model: the network with its best weights, in eval mode.
+        baseline: the fitted baseline.
+        result: what `result.json` holds.
+        history: the rows of `metrics.jsonl`.
+        timing: the rows of `timing.jsonl`.
+        data: what `config.json` tells of the data.
+        versions: what it tells of the software that trained the model.
+        held_out: the test examples (validation where there are none), right after training only.
+    """
+
+    folder: Path | None
+    settings: Settings
+    task: Task
+    model: Pattern
+    baseline: Baseline
+    result: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    timing: list[dict[str, Any]] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    held_out: Sequence[Example] = ()
+
+    @property
+    def chosen(self) -> Settings:
+        """The settings with every choice made."""
+        return self.task.chosen
+
+    def predict(self, inputs: Sequence[Any]) -> list[Prediction]:
+        """Return a prediction for each input, in their order.
+
+        Args:
+            inputs: texts (cut into tokens as the training texts were), lists of tokens, or arrays [T, I].
+
+        Raises:
+            ConfigError: a single text was given instead of a list of texts.
+            DataError: an input is of another kind than the training inputs; the row is named.
+        """
+        if isinstance(inputs, str):
+            raise ConfigError("predict takes a list of inputs; for one text write predict([text]).")
+        return self.predict_examples([_as_example(raw, row) for row, raw in enumerate(inputs, 1)])
+
+    def predict_file(self, path: str | Path) -> list[Prediction]:
+        """Return a prediction for each example of a file, in its order; targets are not needed."""
+        reading = read_part(self.settings, path, kind=self.task.inputs.kind, need_target=False)
+        return self.predict_examples(reading.examples)
+
+    def predict_examples(self, examples: Sequence[Example]) -> list[Prediction]:
+        """Return a prediction for each example, in their order."""
+        with torch.inference_mode():
+            return self.task.predict(self.model.eval(), examples)
+
+    def evaluate(self, data: Any) -> Evaluation:
+        """Return the scores of the model, and of its baseline, on a labelled file or labelled rows.
+
+        Args:
+            data: a path, or pairs, dicts or a data frame with the columns of the training data.
+        """
+        reading = read_part(self.settings, data, kind=self.task.inputs.kind)
+        return score(self.task, self.model, self.baseline, reading.examples)
+
+    def neighbours(self, word: str, count: int = 10) -> list[tuple[str, float]]:
+        """Return the tokens whose vectors point most nearly the same way, with the cosine of the angle.
+
+        Args:
+            word: a token of the vocabulary.
+            count: how many to return.
+
+        Raises:
+            ConfigError: the model has no token vectors, or the word is not in its vocabulary.
+        """
+        return self.task.neighbours(self.model, word, count)
+
+    def layers(self) -> list[dict[str, Any]]:
+        """Return name, kind and number of parameters of each part of the network that has some of its own."""
+        rows = []
+        for name, module in self.model.named_modules():
+            own = sum(value.numel() for value in module.parameters(recurse=False))
+            if own:
+                kind = f"{type(module).__name__}({module.extra_repr()})"
+                rows.append({"name": name or "pattern", "kind": kind, "parameters": own})
+        return rows
+
+    def info(self) -> dict[str, Any]:
+        """Return settings, layers, sizes and scores as one JSON-able object."""
+        return {
+            "folder": str(self.folder) if self.folder else None,
+            "task": self.task.name,
+            "parameters": sum(value.numel() for value in self.model.parameters()),
+            "layers": self.layers(),
+            "settings": self.settings.model_dump(exclude_none=True, exclude_unset=True),
+            "chosen": self.chosen.model_dump(exclude_none=True),
+            "data": self.data,
+            "versions": self.versions,
+            "result": self.result,
+        }
+
+    def samples(self, count: int = 3) -> list[tuple[Any, Any]]:
+        """Return the input and target of the first held-out examples; none after `load`."""
+        return [(example.input, example.target) for example in self.held_out[:count]]
+
+    def summary(self) -> str:
+        """Return the network as text: its layers, the shape of each weight, and the number of parameters."""
+        rows = [
+            (name, str(list(value.shape)), value.numel()) for name, value in self.model.named_parameters()
+        ]
+        width = max(len(name) for name, _, _ in rows)
+        lines = [f"{self.task.name}: {self.chosen.cell}, {sum(n for _, _, n in rows):,} parameters"]
+        lines += [f"  {name:<{width}}  {shape:<14} {number:>10,}" for name, shape, number in rows]
+        return "\n".join(lines)
+
+
+def load(folder: str | Path) -> Run:
+    """Return the run in a folder, ready to predict and evaluate.
+
+    Raises:
+        RunError: there is no run, or no trained model in it yet.
+        CheckpointError: a file of it is damaged.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    task = task_from_json(
+        make_settings(config["chosen"], source=str(folder / "config.json")), read_json(folder / "vocab.json")
+    )
+    model = task.build()
+    tensors, _ = load_weights(folder / "model.safetensors")
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}/model.safetensors does not fit config.json: {error}") from None
+    result = read_json(folder / "result.json") if (folder / "result.json").exists() else {}
+    return Run(
+        folder=folder,
+        settings=make_settings(config["settings"], source=str(folder / "config.json")),
+        task=task,
+        model=model.eval(),
+        baseline=from_tensors(load_weights(folder / "baseline.safetensors")[0]),
+        result=result,
+        history=read_journal(folder / "metrics.jsonl"),
+        timing=read_journal(folder / "timing.jsonl"),
+        data=config.get("data", {}),
+        versions=config["versions"],
+    )
+
+
+def score(task: Task, model: Pattern, baseline: Baseline, examples: Sequence[Example]) -> Evaluation:
+    """Return the scores of the model, with those of its baseline under "baseline"."""
+    with torch.inference_mode():
+        evaluation = task.evaluate(model.eval(), examples)
+    scores = {"name": baseline.name, "description": baseline.description}
+    evaluation.metrics["baseline"] = scores | task.evaluate_baseline(baseline, examples)
+    return evaluation
+
+
+def _as_example(raw: Any, row: int) -> Example:
+    if isinstance(raw, str):
+        return Example(raw, where=f"row {row}")
+    if isinstance(raw, list | tuple) and raw and all(isinstance(token, str) for token in raw):
+        return Example(tuple(raw), where=f"row {row}")
+    try:
+        numbers = np.asarray(raw, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"row {row}: is neither text, a list of tokens nor an array [T, I] of numbers."
+        ) from None
+    return Example(numbers[:, None] if numbers.ndim == 1 else numbers, where=f"row {row}")

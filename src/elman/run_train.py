@@ -1,0 +1,274 @@
+"""TRAIN: from settings to a finished run, in one order: read, split, prepare, fit, score, report.
+
+The work is done in the other rooms; this file is the order of it. A resumed run goes the same way again
+and meets its checkpoint in `fit`, which is why it ends in the same bytes.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Unpack
+
+import torch
+
+from elman import progress
+from elman.config import Settings, TrainArguments, make_settings
+from elman.dataset import PARTS, Dataset, read_dataset
+from elman.errors import ConfigError, DataError
+from elman.patterns.pattern import Pattern
+from elman.report import ReportData, write_report
+from elman.run import Run, score
+from elman.run_folder import (
+    FORMAT,
+    make_folder,
+    read_config,
+    read_journal,
+    versions,
+    write_json,
+)
+from elman.tasks import TASKS
+from elman.tasks.task import Task
+from elman.training.checkpoint import load_weights, save_weights
+from elman.training.lock import RunLock
+from elman.training.loop import fit
+from elman.training.plan import Observer, Outcome, Plan
+from elman.training.store import Store
+
+Announce = Callable[[str], None]
+
+RESUMABLE = ("train", "valid", "test", "vectors", "max_minutes")
+"""Settings that may be given anew with `resume`: where the same data lie now, and how long to go on."""
+
+
+def train(**arguments: Unpack[TrainArguments]) -> Run:
+    """Train a model from a file, or from rows in memory, and return the finished run.
+
+    Args:
+        arguments: the fields of `elman.config.Settings`. `train`, `valid` and `test` also take pairs
+            (input, target), dicts, or a pandas or polars data frame. Without `out` nothing is written.
+
+    Raises:
+        ElmanError: one of its children, with a message that says how to mend it.
+
+    Example:
+        >>> import elman
+        >>> rows = [("good fun", "yes"), ("no good", "no")] * 10
+        >>> run = elman.train(task="classify", train=rows, valid=rows, epochs=1, hidden_size=4)
+        >>> sorted(run.predict(["good fun"])[0].probabilities)
+        ['no', 'yes']
+    """
+    values: dict[str, Any] = dict(arguments)
+    given = {part: values.pop(part) for part in PARTS if not _is_plain(values.get(part))}
+    return train_run(
+        make_settings(values, source="arguments"),
+        data=given,
+        observers=[progress.display()],
+        announce=progress.say,
+    )
+
+
+def train_run(
+    settings: Settings,
+    *,
+    data: Mapping[str, Any] | None = None,
+    observers: Sequence[Observer] = (),
+    announce: Announce = lambda line: None,
+) -> Run:
+    """Train as the settings say; `elman.train` and the command line both end here.
+
+    Args:
+        settings: what the user gave; with `resume`, a run folder and perhaps `RESUMABLE` settings.
+        data: parts of the data that are objects in memory: {"train": rows}.
+        observers: who is told of each step and epoch (a progress bar).
+        announce: takes one line for each thing that was chosen or counted.
+    """
+    data = data or {}
+    if settings.resume is not None:
+        folder: Path | None = Path(settings.resume)
+        settings = _settings_to_resume(settings)
+    elif settings.task is None:
+        raise ConfigError(f"no task; name one with --task {{{','.join(TASKS)}}}.")
+    else:
+        folder = make_folder(settings.out) if settings.out is not None else None
+    with RunLock(folder) if folder else nullcontext():
+        return _train(settings, data, folder, observers, announce)
+
+
+def _train(
+    settings: Settings,
+    given: Mapping[str, Any],
+    folder: Path | None,
+    observers: Sequence[Observer],
+    announce: Announce,
+) -> Run:
+    """Read, prepare, fit and score; what stands in the folder decides whether this is a resumption."""
+    started = time.perf_counter()
+    resume = settings.resume is not None
+    stored = read_config(folder) if folder and resume else {}
+    config: dict[str, Any] = {"format": FORMAT, "settings": _to_store(settings), "versions": versions()}
+    if folder and not resume:
+        write_json(folder / "config.json", config)
+    dataset = read_dataset(settings, given)
+    announce(f"data: {dataset.counts()}")
+    _check_same_data(folder, stored.get("data", {}), dataset)
+    task = TASKS[str(settings.task)].prepare(settings, dataset.train, dataset.kind)
+    batches = task.batches(dataset.train)
+    task.choose_lengths(batches.num_batches)
+    for line in task.choices(settings):
+        announce(line)
+    config |= {"chosen": task.chosen.model_dump(exclude_none=True), "data": dataset.to_json() | task.sizes()}
+    if folder:
+        write_json(folder / "vocab.json", task.to_json())
+        write_json(folder / "config.json", config)
+    with _threads(task.chosen.threads), torch.random.fork_rng():
+        baseline = task.fit_baseline(dataset.train)
+        if folder:
+            save_weights(folder / "baseline.safetensors", baseline.to_tensors(), {})
+        model = _fresh_model(task)
+        outcome = fit(
+            model,
+            batches,
+            _plan(task),
+            evaluate=lambda: task.evaluate(model, dataset.valid).scalars,
+            store=Store(folder) if folder else None,
+            observers=observers,
+            resume=resume,
+        )
+        run = Run(
+            folder, settings, task, model.eval(), baseline, data=config["data"], versions=config["versions"]
+        )
+        _finish(run, dataset, outcome, time.perf_counter() - started)
+    return run
+
+
+def _fresh_model(task: Task) -> Pattern:
+    """Return the network with its initial weights: drawn from the seed, or those of another run."""
+    torch.manual_seed(task.chosen.seed)
+    model = task.build_fresh()
+    if task.chosen.start_from is not None:
+        path = Path(task.chosen.start_from) / "model.safetensors"
+        tensors, _ = load_weights(path)
+        own = model.state_dict()
+        wrong = [name for name in own if name not in tensors or tensors[name].shape != own[name].shape]
+        if wrong:
+            there = list(tensors[wrong[0]].shape) if wrong[0] in tensors else "absent"
+            raise ConfigError(
+                f"start_from: {path} does not fit this network: {wrong[0]} is {there}, expected "
+                f"{list(own[wrong[0]].shape)}; use the same data columns, vocabulary and sizes as that run."
+            )
+        model.load_state_dict({name: tensors[name] for name in own})
+    return model.to(torch.device(task.chosen.device))
+
+
+def _plan(task: Task) -> Plan:
+    """Return what the training loop needs of the settings."""
+    chosen = task.chosen
+    metric = chosen.metric or task.metric
+    return Plan(
+        epochs=chosen.epochs or 1,
+        learning_rate=chosen.learning_rate or 0.0,
+        optimizer=chosen.optimizer,
+        weight_decay=chosen.weight_decay,
+        warmup=chosen.warmup or 0,
+        decay=chosen.decay or "none",
+        clip_norm=chosen.clip_norm or 0.0,
+        bptt_window=chosen.bptt_window,
+        metric=metric,
+        larger_is_better=metric != "loss",
+        patience=chosen.patience,
+        max_minutes=chosen.max_minutes,
+    )
+
+
+def _finish(run: Run, dataset: Dataset, outcome: Outcome, seconds: float) -> None:
+    """Score the best weights and the baseline on each held-out part, and write the result and the report."""
+    run.result = {
+        "metric": run.chosen.metric or run.task.metric,
+        "best": {"epoch": outcome.best_epoch, "step": outcome.best_step},
+        "stopped": outcome.reason,
+        "skipped": outcome.skipped,
+        "seconds": round(seconds, 1),
+        "parameters": sum(value.numel() for value in run.model.parameters()),
+    }
+    evaluation, part = None, "valid"
+    for name in ("valid", "test"):
+        examples = getattr(dataset, name)
+        if examples:
+            evaluation, part = score(run.task, run.model, run.baseline, examples), name
+            run.result[name] = evaluation.metrics
+            run.held_out = examples
+    if run.folder is None:
+        return
+    run.history = read_journal(run.folder / "metrics.jsonl")
+    run.timing = read_journal(run.folder / "timing.jsonl")
+    write_json(run.folder / "result.json", run.result)
+    write_report(
+        run.folder / "report.html",
+        ReportData(
+            title=run.folder.name,
+            task=run.task.name,
+            metric=run.result["metric"],
+            settings=run.settings.model_dump(exclude_none=True, exclude_unset=True),
+            chosen=run.chosen.model_dump(exclude_none=True),
+            data=run.data,
+            versions=run.versions,
+            result=run.result,
+            history=run.history,
+            timing=run.timing,
+            evaluation=evaluation,
+            split=part,
+        ),
+    )
+
+
+def _settings_to_resume(settings: Settings) -> Settings:
+    """Return the stored settings of the run, with those that may be given anew replaced."""
+    folder = str(settings.resume)
+    given = settings.model_dump(exclude_unset=True)
+    given.pop("resume")
+    refused = [name for name in given if name not in RESUMABLE]
+    if refused:
+        raise ConfigError(
+            f"{refused[0]} cannot change when a run is resumed (only {', '.join(RESUMABLE)} may be given); "
+            "leave it out, or train a new run."
+        )
+    stored = read_config(Path(folder))["settings"]
+    stored.pop("max_minutes", None)
+    return make_settings(stored | given | {"resume": folder, "out": None}, source=f"{folder}/config.json")
+
+
+def _to_store(settings: Settings) -> dict[str, Any]:
+    """Return the settings as given, with paths that stay true when the run is resumed from elsewhere."""
+    values = settings.model_dump(exclude_none=True, exclude_unset=True)
+    values.pop("resume", None)
+    for name in ("train", "valid", "test", "vectors", "out", "start_from"):
+        if isinstance(values.get(name), str):
+            values[name] = str(Path(values[name]).absolute())
+    return values
+
+
+def _check_same_data(folder: Path | None, stored: Mapping[str, Any], dataset: Dataset) -> None:
+    for part, now in dataset.to_json().items():
+        then = stored.get(part, now)
+        if then["sha256"] != now["sha256"]:
+            raise DataError(
+                f"{folder}: the {part} data have changed since the run began "
+                f"({then['examples']} examples then, {now['examples']} now); "
+                "restore them to resume, or train a new run."
+            )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Use so many threads inside the block, and what was set before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float | Path)

@@ -1,0 +1,20 @@
+"""TASKS: what `--task` can name. A new task is one file and one line here (and in `config.TaskName`)."""
+
+from typing import Any
+
+from elman.config import Settings
+from elman.tasks.classify import Classify
+from elman.tasks.tag import Tag
+from elman.tasks.task import Task
+
+TASKS: dict[str, type[Task]] = {"classify": Classify, "tag": Tag}
+
+
+def task_from_json(chosen: Settings, values: dict[str, Any]) -> Task:
+    """Return the task of a run.
+
+    Args:
+        chosen: the settings with every choice made, from `config.json`.
+        values: what `vocab.json` holds.
+    """
+    return TASKS[str(chosen.task)].from_json(chosen, values)

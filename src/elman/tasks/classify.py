@@ -1,0 +1,194 @@
+"""CLASSIFY: many-to-one. One label for a whole sequence, of text or of numbers."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from elman import metrics
+from elman.baselines import BagOfWords, Baseline, FrameMeans
+from elman.config import Settings
+from elman.data.batches import Batches
+from elman.data.example import Example
+from elman.data.vocab import Vocab
+from elman.errors import ConfigError, DataError
+from elman.losses import cross_entropy
+from elman.patterns.classify import Classifier
+from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs
+from elman.tasks.task import (
+    Evaluation,
+    Mistake,
+    Prediction,
+    Task,
+    choose,
+    describe_input,
+    inference_batches,
+    with_vectors,
+)
+
+RECIPE: dict[str, Any] = {
+    "hidden_size": 128,
+    "num_layers": 1,
+    "bidirectional": True,
+    "pooling": "mean+max",
+    "dropout": 0.5,
+    "batch_size": 32,
+    "learning_rate": 2e-3,
+    "decay": "linear",
+    "clip_norm": 5.0,
+    "init": "orthogonal",
+}
+"""What is chosen where the user says nothing; `TEXT_RECIPES` adds what depends on the tokens."""
+
+TEXT_RECIPES: dict[str, dict[str, Any]] = {
+    "words": {
+        "embedding_size": 100,
+        "lowercase": True,
+        "characters": "none",
+        "unknown_rate": 0.25,
+        "min_count": 1,
+    },
+    "characters": {
+        "embedding_size": 32,
+        "lowercase": False,
+        "characters": "none",
+        "unknown_rate": 0.0,
+        "min_count": 1,
+    },
+}
+
+
+class Classify(Task):
+    """One label for a sequence: sentiment, intent, language, speaker."""
+
+    name = "classify"
+    metric = "accuracy"
+
+    @classmethod
+    def prepare(cls, settings: Settings, train: Sequence[Example], kind: str) -> "Classify":
+        """Choose what is open, and make the vocabularies of tokens and labels."""
+        if settings.crf:
+            raise ConfigError("crf is for --task tag; a classifier gives one label a sequence.")
+        _check_targets(train)
+        recipe = dict(RECIPE)
+        if kind == "text":
+            tokens = choose_cut(settings, train)
+            recipe |= {"tokens": tokens} | TEXT_RECIPES[tokens]
+        if settings.cell == "lstm":
+            recipe["forget_bias"] = 1.0
+        chosen = choose(settings, recipe | {"kind": kind})
+        labels = Vocab.build((example.target for example in train), specials=())
+        if len(labels) < 2:
+            raise DataError(
+                f"{train[0].where}: every training example has the label {labels.tokens[0]!r}; "
+                "a classifier needs at least two labels (is --target the right column?)."
+            )
+        task = with_vectors(cls(chosen, make_inputs(chosen, train), labels))
+        if isinstance(task.inputs, TokenInputs) and chosen.max_length is not None:
+            cut = task.inputs.count_cut(train)
+            task.notes.append(
+                f"max_length: {cut:,} of {len(train):,} training texts are cut at {chosen.max_length} tokens"
+            )
+        return task
+
+    def batches(self, examples: Sequence[Example]) -> Batches:
+        """Return the examples as ids or numbers with the id of their label; -1: unseen in training."""
+        _check_targets(examples, needed=False)
+        encoded, spellings = self.inputs.encode(examples)
+        encoded = [
+            replace(row, target=self.label_ids.get(example.target, -1))
+            for row, example in zip(encoded, examples, strict=True)
+        ]
+        return self.batched(encoded, spellings)
+
+    def build(self) -> Classifier:
+        """Return a network of the right sizes."""
+        inputs = self.input_layer()
+        return Classifier(
+            inputs,
+            self.encoder(inputs.output_size),
+            num_labels=len(self.labels),
+            pooling=str(self.chosen.pooling),
+            dropout=self.chosen.dropout or 0.0,
+            class_weights=self._class_weights(),
+        )
+
+    def predict(self, pattern: Classifier, examples: Sequence[Example]) -> list[Prediction]:
+        """Return the most probable label of each example, with the probability of every label."""
+        probabilities, _ = self._probabilities(pattern, examples)
+        return [
+            Prediction(
+                input=example.input,
+                prediction=self.labels.tokens[int(row.argmax())],
+                probabilities=dict(zip(self.labels.tokens, row.tolist(), strict=True)),
+            )
+            for example, row in zip(examples, probabilities, strict=True)
+        ]
+
+    def evaluate(self, pattern: Classifier, examples: Sequence[Example]) -> Evaluation:
+        """Score the network; a label that training never saw counts as an error, and has no loss."""
+        probabilities, loss = self._probabilities(pattern, examples)
+        gold = [example.target for example in examples]
+        chosen = probabilities.argmax(axis=1)
+        predicted = [self.labels.tokens[label] for label in chosen]
+        labels = self.labels_with(gold)
+        mistakes = [
+            Mistake(describe_input(example), example.target, said, float(row[label]), example.where)
+            for example, said, row, label in zip(examples, predicted, probabilities, chosen, strict=True)
+            if said != example.target
+        ]
+        return Evaluation(
+            metrics={"loss": loss} | metrics.classification(gold, predicted, labels),
+            labels=labels,
+            confusion=metrics.confusion(gold, predicted, labels),
+            mistakes=sorted(mistakes, key=lambda mistake: -mistake.probability),
+            lengths=[row.length for row in self.inputs.encode(examples)[0]],
+        )
+
+    def fit_baseline(self, train: Sequence[Example]) -> Baseline:
+        """Fit logistic regression on a bag of words or characters, or on the frame means of series."""
+        gold = [example.target for example in train]
+        if isinstance(self.inputs, TokenInputs):
+            return BagOfWords.fit([self.inputs.tokens_of(example) for example in train], gold)
+        return FrameMeans.fit([example.input for example in train], gold)
+
+    def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, float]:
+        """Return the baseline's accuracy and macro F1."""
+        if isinstance(self.inputs, TokenInputs):
+            predicted = baseline.predict([self.inputs.tokens_of(example) for example in examples])
+        else:
+            predicted = baseline.predict([example.input for example in examples])
+        gold = [example.target for example in examples]
+        scores = metrics.classification(gold, predicted, self.labels_with(gold))
+        return {name: scores[name] for name in ("accuracy", "macro_f1")}
+
+    def _probabilities(self, pattern: Classifier, examples: Sequence[Example]) -> tuple[np.ndarray, float]:
+        """Return each label's probability, [examples, labels], and the mean loss of known labels."""
+        out = np.zeros((len(examples), len(self.labels)), dtype=np.float64)
+        total, count = 0.0, 0
+        for batch in inference_batches(self.batches(examples), pattern):
+            scores = pattern.scores(batch)
+            out[batch.rows] = scores.double().softmax(1).cpu().numpy()
+            known = batch.target >= 0
+            if known.any():
+                count += int(known.sum())
+                total += float(cross_entropy(scores[known], batch.target[known])) * int(known.sum())
+        return out, total / count if count else float("nan")
+
+    def _class_weights(self) -> torch.Tensor | None:
+        """Return weights in inverse proportion to how often a label occurs, 1 on average over examples."""
+        if self.chosen.class_weights == "none":
+            return None
+        counts = torch.tensor(self.labels.counts, dtype=torch.float32)
+        return counts.sum() / (len(counts) * counts)
+
+
+def _check_targets(examples: Sequence[Example], needed: bool = True) -> None:
+    for example in examples:
+        if not isinstance(example.target, str) and (needed or example.target is not None):
+            raise DataError(
+                f"{example.where}: the target is {example.target!r}; classify needs one label a sequence "
+                "(for one label a token use --task tag)."
+            )

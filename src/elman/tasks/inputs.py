@@ -1,0 +1,215 @@
+"""INPUTS: how the input side of an example becomes ids or numbers, for every task.
+
+Two kinds exist: `TokenInputs` (text as words or characters) and `SeriesInputs` (numbers). Each one is
+made from training examples alone, turns raw inputs into `Encoded`, and is stored in `vocab.json`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elman.config import Settings
+from elman.data.batches import Encoded
+from elman.data.example import Example
+from elman.data.series import Standardiser
+from elman.data.text import Spellings, choose_tokens, tokenise
+from elman.data.vocab import Vocab
+from elman.errors import ConfigError, DataError
+
+SpellingTable = list[NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class TokenInputs:
+    """Text as token ids and, for words, the character ids of each distinct word form.
+
+    Args:
+        cut: how a text is cut into tokens: "words" or "characters".
+        lowercase: whether tokens are looked up in lower case (their spelling keeps its case).
+        vocab: the tokens.
+        characters: the characters of the spellings; None where no spelling is read.
+        max_length: tokens that are read of each input; None: all.
+    """
+
+    cut: Literal["words", "characters"]
+    lowercase: bool
+    vocab: Vocab
+    characters: Vocab | None
+    max_length: int | None = None
+
+    kind = "text"
+
+    def tokens_of(self, example: Example) -> list[str]:
+        """Return the tokens of an input: those it has, or its text cut as the training text was."""
+        raw = example.input
+        if isinstance(raw, str):
+            tokens = tokenise(raw, self.cut)
+        elif isinstance(raw, tuple | list) and all(isinstance(token, str) for token in raw):
+            tokens = list(raw)
+        else:
+            raise DataError(
+                f"{example.where}: the input is {_describe(raw)}; this model reads text: "
+                "give a string, or a list of tokens."
+            )
+        return tokens[: self.max_length] if self.max_length else tokens
+
+    def count_cut(self, examples: Sequence[Example]) -> int:
+        """Return how many inputs have more tokens than are read."""
+        whole = replace(self, max_length=None)
+        return sum(len(whole.tokens_of(example)) > (self.max_length or math.inf) for example in examples)
+
+    def encode(self, examples: Sequence[Example]) -> tuple[list[Encoded], SpellingTable | None]:
+        """Return the ids of each example's tokens, and the spellings that they point into."""
+        rows = [self.tokens_of(example) for example in examples]
+        folded = [[token.lower() for token in row] for row in rows] if self.lowercase else rows
+        ids = [self.vocab.ids(row) for row in folded]
+        if self.characters is None:
+            return [Encoded(length=len(row), tokens=row) for row in ids], None
+        spellings = Spellings(self.characters)
+        encoded = [
+            Encoded(length=len(row), tokens=row_ids, spellings=spellings.ids(row))
+            for row, row_ids in zip(rows, ids, strict=True)
+        ]
+        return encoded, spellings.table
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `vocab.json` holds."""
+        return {
+            "kind": "text",
+            "cut": self.cut,
+            "lowercase": self.lowercase,
+            "max_length": self.max_length,
+            "vocab": self.vocab.to_json(),
+            "characters": self.characters.to_json() if self.characters else None,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "TokenInputs":
+        """Return the inputs that `to_json` described."""
+        characters = values["characters"]
+        return cls(
+            cut=values["cut"],
+            lowercase=values["lowercase"],
+            vocab=Vocab.from_json(values["vocab"]),
+            characters=Vocab.from_json(characters) if characters else None,
+            max_length=values["max_length"],
+        )
+
+
+@dataclass(frozen=True)
+class SeriesInputs:
+    """Numbers, each column brought to mean 0 and deviation 1 as measured on the training part."""
+
+    standardiser: Standardiser
+
+    kind = "series"
+
+    @property
+    def num_columns(self) -> int:
+        """Numbers in a step."""
+        return len(self.standardiser.mean)
+
+    def encode(self, examples: Sequence[Example]) -> tuple[list[Encoded], SpellingTable | None]:
+        """Return the standardised numbers of each example."""
+        encoded = []
+        for example in examples:
+            if isinstance(example.input, str) or np.ndim(example.input) != 2:
+                raise DataError(
+                    f"{example.where}: the input is {_describe(example.input)}; this model reads series: "
+                    "give a list of steps, each a list of numbers."
+                )
+            numbers = self.standardiser.apply(example.input, where=example.where)
+            encoded.append(Encoded(length=len(numbers), numbers=numbers))
+        return encoded, None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `vocab.json` holds."""
+        return {"kind": "series", "standardiser": self.standardiser.to_json()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "SeriesInputs":
+        """Return the inputs that `to_json` described."""
+        return cls(Standardiser.from_json(values["standardiser"]))
+
+
+Inputs = TokenInputs | SeriesInputs
+
+
+def inputs_from_json(values: dict[str, Any]) -> Inputs:
+    """Return the inputs that a `vocab.json` describes."""
+    return TokenInputs.from_json(values) if values["kind"] == "text" else SeriesInputs.from_json(values)
+
+
+def choose_cut(settings: Settings, train: Sequence[Example]) -> Literal["words", "characters"]:
+    """Return how texts are cut: as asked, else words where most texts have several, else characters."""
+    if settings.tokens is not None:
+        return settings.tokens
+    return choose_tokens([example.input for example in train])
+
+
+def make_inputs(chosen: Settings, train: Sequence[Example]) -> Inputs:
+    """Return the vocabularies or the scaling of the training inputs.
+
+    Args:
+        chosen: the settings with every choice made.
+        train: the training examples.
+    """
+    if chosen.kind == "series":
+        refuse_text_settings(chosen)
+        return SeriesInputs(Standardiser.fit([example.input for example in train]))
+    return make_token_inputs(chosen, train)
+
+
+def make_token_inputs(chosen: Settings, train: Sequence[Example]) -> TokenInputs:
+    """Return the vocabularies of the training inputs.
+
+    Args:
+        chosen: settings with `tokens`, `lowercase`, `min_count` and `characters` decided.
+        train: the training examples.
+    """
+    bare = TokenInputs(
+        chosen.tokens or "words", bool(chosen.lowercase), Vocab.build([]), None, chosen.max_length
+    )
+    rows = [bare.tokens_of(example) for example in train]
+    characters = None
+    if chosen.characters != "none":
+        characters = Vocab.build(character for row in rows for token in row for character in token)
+    vocab = Vocab.build(
+        (token.lower() if chosen.lowercase else token for row in rows for token in row),
+        min_count=chosen.min_count or 1,
+        max_size=chosen.max_vocab,
+    )
+    if len(vocab) <= 2:
+        raise DataError(
+            f"{train[0].where}: no token of the training inputs is kept; "
+            "lower min_count, or look at the input column."
+        )
+    return TokenInputs(bare.cut, bare.lowercase, vocab, characters, chosen.max_length)
+
+
+def refuse_text_settings(settings: Settings) -> None:
+    """Raise ConfigError where a setting for text is given for series of numbers."""
+    for name in (
+        "tokens",
+        "vectors",
+        "embedding_size",
+        "lowercase",
+        "min_count",
+        "max_vocab",
+        "unknown_rate",
+        "max_length",
+    ):
+        if getattr(settings, name) is not None:
+            raise ConfigError(f"{name} is for text, but the input is a series of numbers; leave it out.")
+
+
+def _describe(raw: Any) -> str:
+    if isinstance(raw, str):
+        return f"text ({raw[:30]!r})"
+    if isinstance(raw, np.ndarray):
+        return f"an array of shape {list(raw.shape)}"
+    return f"a {type(raw).__name__}"

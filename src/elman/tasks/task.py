@@ -1,0 +1,326 @@
+"""TASK: what `--task` names. A task introduces the data to the network.
+
+It chooses what the user left open (`recipe`), makes the vocabularies, builds the pattern from their
+sizes, turns examples into ids and scores back into predictions, and names the metrics and the baseline.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from elman.baselines import Baseline
+from elman.config import Settings, unknown_name
+from elman.data.batches import Batch, Batches, Encoded, batch_order
+from elman.data.example import Example
+from elman.data.vectors import Vectors, read_vectors
+from elman.data.vocab import Vocab
+from elman.errors import ConfigError, DataError
+from elman.nn.embedding import CharacterSummary, InputLayer, NumberInput, TokenEmbedding, WordEmbedding
+from elman.nn.encoder import Encoder
+from elman.patterns.pattern import Pattern
+from elman.tasks.inputs import Inputs, SeriesInputs, SpellingTable, TokenInputs, inputs_from_json
+
+TaskType = TypeVar("TaskType", bound="Task")
+
+MIN_EPOCHS, MAX_EPOCHS, WANTED_STEPS = 8, 40, 3000
+"""Too few updates cost a small set more than too many cost a large one."""
+
+WARMUP_STEPS = 50
+"""Steps over which the rate rises, or a tenth of all steps where those are few."""
+
+SPELLING_SIZE, CHARACTER_SIZE = 64, 32
+"""Numbers that sum up a word's spelling, and numbers in a character's vector."""
+
+INFERENCE_BATCH = 128
+"""Sequences in a batch when nothing is learned."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one input.
+
+    Args:
+        input: the input as it was given.
+        prediction: the label (classify) or the list of tags (tag).
+        probabilities: label -> probability, summing to 1 (classify).
+        tokens: the tokens that were tagged (tag).
+        tags: one tag a token (tag).
+        spans: {"start", "end", "label", "text"} of each span, end exclusive, in tokens (BIO tags).
+    """
+
+    input: Any
+    prediction: Any
+    probabilities: dict[str, float] | None = None
+    tokens: list[str] | None = None
+    tags: list[str] | None = None
+    spans: list[dict[str, Any]] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that say something, ready for `json.dumps`."""
+        raw = self.input.tolist() if isinstance(self.input, np.ndarray) else self.input
+        out: dict[str, Any] = {"input": raw, "prediction": self.prediction}
+        for name in ("probabilities", "tokens", "tags", "spans"):
+            value = getattr(self, name)
+            if value is not None:
+                out[name] = value
+        return out
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong prediction, with the probability that the model gave it and where the example stands."""
+
+    input: str
+    gold: str
+    predicted: str
+    probability: float
+    where: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on labelled examples, and what a report needs to show them.
+
+    Args:
+        metrics: the metrics of `result.json`; numbers, and one table of numbers a class.
+        labels: the labels, in the order of `confusion`.
+        confusion: how often each label (row) was given each label (column); None where it says nothing.
+        mistakes: the surest wrong predictions first.
+        lengths: steps of each example.
+    """
+
+    metrics: dict[str, Any]
+    labels: list[str] = field(default_factory=list)
+    confusion: NDArray[np.int64] | None = None
+    mistakes: list[Mistake] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """The metrics that are one number."""
+        return {name: value for name, value in self.metrics.items() if isinstance(value, int | float)}
+
+
+class Task(ABC):
+    """One row of the table of tasks.
+
+    Args:
+        chosen: the settings with every choice made.
+        inputs: how an input becomes ids or numbers.
+        labels: the labels or tags.
+    """
+
+    name: ClassVar[str]
+    metric: str
+    """The validation metric that picks the best weights; higher is better for all but `loss`."""
+
+    def __init__(self, chosen: Settings, inputs: Inputs, labels: Vocab) -> None:
+        self.chosen = chosen
+        self.inputs = inputs
+        self.labels = labels
+        self.label_ids = {label: index for index, label in enumerate(labels.tokens)}
+        self.notes: list[str] = []
+        """What the user should know of the data, in lines to be printed."""
+        self.vectors: Vectors | None = None
+        """Pre-trained vectors to start from; not kept after training, for the weights then hold them."""
+
+    @classmethod
+    @abstractmethod
+    def prepare(cls, settings: Settings, train: Sequence[Example], kind: str) -> "Task":
+        """Choose what `settings` leaves open and make the vocabularies, from training examples alone."""
+
+    @abstractmethod
+    def build(self) -> Pattern:
+        """Return a network of the right sizes."""
+
+    @classmethod
+    def from_json(cls, chosen: Settings, values: dict[str, Any]) -> "Task":
+        """Return the task of a run, from its settings as chosen and what `to_json` gave."""
+        return cls(chosen, inputs_from_json(values["inputs"]), Vocab.from_json(values["labels"]))
+
+    @abstractmethod
+    def batches(self, examples: Sequence[Example]) -> Batches:
+        """Return the examples as ids or numbers, to be taken in batches."""
+
+    @abstractmethod
+    def predict(self, pattern: Any, examples: Sequence[Example]) -> list[Prediction]:
+        """Return a prediction for each example, in the same order."""
+
+    @abstractmethod
+    def evaluate(self, pattern: Any, examples: Sequence[Example]) -> Evaluation:
+        """Score the network on labelled examples."""
+
+    @abstractmethod
+    def fit_baseline(self, train: Sequence[Example]) -> Baseline:
+        """Fit the simple method that the network must beat."""
+
+    @abstractmethod
+    def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, float]:
+        """Return the baseline's scores on labelled examples, under the same names as the network's."""
+
+    def build_fresh(self) -> Pattern:
+        """Return a network with initial weights: drawn, and pre-trained vectors where they were given."""
+        pattern = self.build()
+        if self.vectors is not None:
+            weight = pattern.token_vectors()
+            found = torch.from_numpy(self.vectors.found)
+            with torch.no_grad():
+                weight *= self.vectors.matrix[self.vectors.found].std() or 1.0
+                weight[found] = torch.from_numpy(self.vectors.matrix)[found]
+        return pattern
+
+    def input_layer(self) -> InputLayer:
+        """Return the layer that turns ids, spellings or numbers into the steps that the encoder reads."""
+        inputs, chosen = self.inputs, self.chosen
+        if isinstance(inputs, SeriesInputs):
+            return NumberInput(inputs.num_columns)
+        tokens = TokenEmbedding(
+            len(inputs.vocab),
+            None if chosen.embedding == "one-hot" else chosen.embedding_size,
+            kind=chosen.embedding,
+            counts=torch.tensor(inputs.vocab.counts),
+            unknown_rate=chosen.unknown_rate or 0.0,
+        )
+        if inputs.characters is None:
+            return WordEmbedding(tokens)
+        spelling = CharacterSummary(
+            len(inputs.characters),
+            SPELLING_SIZE,
+            kind=str(chosen.characters),
+            embedding_size=CHARACTER_SIZE,
+            cell=chosen.cell,
+        )
+        return WordEmbedding(tokens, spelling)
+
+    def encoder(self, input_size: int) -> Encoder:
+        """Return the recurrent layers."""
+        chosen = self.chosen
+        return Encoder(
+            input_size,
+            chosen.hidden_size or 1,
+            cell=chosen.cell,
+            num_layers=chosen.num_layers or 1,
+            bidirectional=bool(chosen.bidirectional),
+            dropout=chosen.dropout or 0.0,
+            initial_state=chosen.initial_state,
+            nonlinearity=chosen.nonlinearity,
+            init=str(chosen.init),
+            forget_bias=chosen.forget_bias,
+        )
+
+    def choose_lengths(self, num_batches: int) -> None:
+        """Fill in how long training and its warm-up last.
+
+        A small set gets enough updates, and a large one no more than it needs.
+        """
+        epochs, warmup = self.chosen.epochs, self.chosen.warmup
+        if epochs is None:
+            epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, -(-WANTED_STEPS // num_batches)))
+        if warmup is None:
+            warmup = min(WARMUP_STEPS, epochs * num_batches // 10)
+        self.chosen = self.chosen.model_copy(update={"epochs": epochs, "warmup": warmup})
+
+    def choices(self, settings: Settings) -> list[str]:
+        """Return what was chosen for the user, in lines to be printed."""
+        skip = ("threads", "resume", "out")
+        chosen = self.chosen.model_dump(exclude_none=True, exclude=set(skip))
+        mine = {name: value for name, value in chosen.items() if getattr(settings, name) is None}
+        lines = (
+            [f"chosen: {', '.join(f'{name} {_short(value)}' for name, value in mine.items())}"]
+            if mine
+            else []
+        )
+        if self.vectors is not None:
+            lines.append(
+                f"vectors: {int(self.vectors.found.sum()):,} of {len(self.vectors.found):,} tokens have one"
+            )
+        return [*lines, *self.notes, ", ".join(f"{name} {value:,}" for name, value in self.sizes().items())]
+
+    def labels_with(self, gold: Iterable[str]) -> list[str]:
+        """Return the labels, and after them those in `gold` that training never saw."""
+        return list(self.labels.tokens) + sorted(set(gold) - set(self.labels.tokens))
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of labels, tokens and characters, or of columns."""
+        sizes = {"labels": len(self.labels)}
+        if isinstance(self.inputs, SeriesInputs):
+            return sizes | {"columns": self.inputs.num_columns}
+        sizes["vocabulary"] = len(self.inputs.vocab)
+        return sizes | ({"characters": len(self.inputs.characters)} if self.inputs.characters else {})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `vocab.json` holds."""
+        return {"labels": self.labels.to_json(), "inputs": self.inputs.to_json()}
+
+    def batched(self, encoded: Sequence[Encoded], spellings: SpellingTable | None) -> Batches:
+        """Return encoded examples as batches of the chosen size, in an order that the seed decides."""
+        return Batches(encoded, self.chosen.batch_size or 1, seed=self.chosen.seed, spelling_table=spellings)
+
+    def neighbours(self, pattern: Pattern, word: str, count: int) -> list[tuple[str, float]]:
+        """Return the tokens nearest to a word by the cosine of their vectors, nearest first."""
+        if not isinstance(self.inputs, TokenInputs) or self.chosen.embedding == "one-hot":
+            raise ConfigError("neighbours: this model has no trained token vectors.")
+        vocab = self.inputs.vocab
+        form = word.lower() if self.inputs.lowercase else word
+        if form not in vocab or form in vocab.specials:
+            raise DataError(
+                f"{unknown_name('token', form, vocab.tokens)} Only tokens of the training data have a vector."
+            )
+        vectors = pattern.token_vectors().detach().double()
+        vectors = vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        cosines = vectors @ vectors[vocab.id(form)]
+        cosines[[vocab.id(form), *range(len(vocab.specials))]] = -2.0
+        values, ids = cosines.topk(min(count, len(vocab) - len(vocab.specials) - 1))
+        return [
+            (vocab.tokens[index], value) for index, value in zip(ids.tolist(), values.tolist(), strict=True)
+        ]
+
+
+def choose(settings: Settings, recipe: dict[str, Any]) -> Settings:
+    """Return the settings with everything that is open filled in from a recipe."""
+    open_ = {name: value for name, value in recipe.items() if getattr(settings, name) is None}
+    return settings.model_copy(update=open_)
+
+
+def with_vectors(task: TaskType) -> TaskType:
+    """Read the pre-trained vectors that the settings name, and take their width as the embedding size."""
+    chosen = task.chosen
+    if chosen.embedding == "frozen" and chosen.vectors is None:
+        raise ConfigError(
+            "embedding = 'frozen' keeps pre-trained vectors as they are; name their file with vectors."
+        )
+    if chosen.vectors is not None:
+        assert isinstance(task.inputs, TokenInputs)
+        task.vectors = read_vectors(chosen.vectors, task.inputs.vocab.tokens)
+        task.chosen = chosen.model_copy(update={"embedding_size": task.vectors.matrix.shape[1]})
+    return task
+
+
+def inference_batches(batches: Batches, pattern: Pattern) -> Iterator[Batch]:
+    """Yield all examples in batches of similar length, on the pattern's device.
+
+    `batch.rows` says which examples they are. The grouping is for speed alone: a row's scores do not
+    depend on its batch-mates.
+    """
+    device = next(pattern.parameters()).device
+    lengths = [row.length for row in batches.encoded]
+    for rows in batch_order(lengths, INFERENCE_BATCH, seed=0, epoch=0, shuffle=False):
+        yield batches.batch(rows).to(device)
+
+
+def describe_input(example: Example) -> str:
+    """Return an input as one line of text, for a table of mistakes."""
+    if isinstance(example.input, str):
+        return example.input
+    if isinstance(example.input, np.ndarray):
+        return f"series of {len(example.input)} steps"
+    return " ".join(example.input)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
