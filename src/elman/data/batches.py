@@ -123,19 +123,25 @@ def _gather(items: Sequence[Encoded], name: str) -> list[NDArray[Any]] | None:
         return None
     if missing:
         raise ShapeError(f"{missing} of {len(parts)} examples have no {name}; all or none were expected to.")
+    _check_lengths(items, parts, name)
     return parts
+
+
+def _check_lengths(items: Sequence[Encoded], parts: Sequence[NDArray[Any]], name: str) -> None:
+    # Two wrong lengths can cancel out, and then steps would move to a neighbour.
+    for index, (item, part) in enumerate(zip(items, parts, strict=True)):
+        if len(part) != item.length:
+            raise ShapeError(
+                f"example {index} of the batch has {len(part)} {name} but length {item.length}; "
+                "one for each step was expected."
+            )
 
 
 def _scatter(parts: Sequence[NDArray[Any]], mask: NDArray[np.bool_]) -> Tensor:
     """Return the parts right-padded with zeros; `mask` says where. Same as padded.pad, all rows at once."""
     flat = np.concatenate(parts)
     data = np.zeros((*mask.shape, *flat.shape[1:]), flat.dtype)
-    try:
-        data[mask] = flat
-    except ValueError:
-        raise ShapeError(
-            f"the parts hold {len(flat)} steps but their lengths make {int(mask.sum())}; expected as many."
-        ) from None
+    data[mask] = flat
     return torch.from_numpy(data)
 
 
@@ -157,6 +163,7 @@ def _targets(items: Sequence[Encoded], mask: NDArray[np.bool_], counts: Tensor) 
     if all(target is None for target in targets):
         return None
     if all(isinstance(target, np.ndarray) and target.ndim for target in targets):
+        _check_lengths(items, targets, "targets")  # type: ignore[arg-type]
         return Padded(_scatter(targets, mask), counts)  # type: ignore[arg-type]
     if any(target is None or isinstance(target, np.ndarray) for target in targets):
         raise ShapeError(

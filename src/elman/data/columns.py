@@ -53,8 +53,10 @@ def check_names(names: Sequence[str], *, where: str) -> None:
     """Refuse names that cannot tell columns apart.
 
     Raises:
-        DataError: a name is empty, or stands twice.
+        DataError: there is none, a name is empty, or stands twice.
     """
+    if not names:
+        raise DataError(f"{where}: has no columns; an input and a target were expected.")
     for number, name in enumerate(names, 1):
         if not name:
             raise DataError(
@@ -77,8 +79,9 @@ def choose_columns(
     input: Sequence[str] | None,
     target: str | None,
     need_target: bool,
-    all_inputs: bool,
+    kind: str | None,
     where: str,
+    vectors: bool = False,
 ) -> Columns:
     """Return which columns are the input and the target.
 
@@ -87,8 +90,10 @@ def choose_columns(
         input: the input columns as the user named them; none: the first column that is not the target.
         target: the target column; none: the last column that is not an input.
         need_target: a missing target column is an error; otherwise it is left out.
-        all_inputs: without `input`, take every column but the target (a row of numbers is one vector).
+        kind: "text", "series", or None.
         where: the place of the names, for messages.
+        vectors: whether a row of this table holds one vector, so that a series without `input` takes every
+            column but the target.
 
     Raises:
         DataError: a named column does not exist, one is input and target at once, or no target is left.
@@ -98,6 +103,11 @@ def choose_columns(
     if len(set(inputs)) < len(inputs):
         raise DataError(
             f"{where}: a column is named twice as input: {', '.join(input or [])}. Name each once."
+        )
+    if len(inputs) > 1 and kind == "text":
+        raise DataError(
+            f"{where}: several input columns ({', '.join(input or [])}) are the numbers of a vector, not a "
+            "text. Name one of them as input, or leave the kind out."
         )
     chosen = _choose_target(names, inputs, target, need_target=need_target, where=where)
     if chosen is not None and chosen in inputs:
@@ -110,7 +120,7 @@ def choose_columns(
             raise DataError(
                 f"{where}: there is only the column {names[0]!r}; an input and a target were expected."
             )
-        inputs = others if all_inputs else others[:1]
+        inputs = others if vectors and kind == "series" else others[:1]
     return Columns(list(names), inputs, chosen)
 
 

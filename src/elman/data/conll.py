@@ -73,7 +73,7 @@ def read_conll(
             input=input or (["form"] if is_conllu else None),
             target=target or ("upos" if is_conllu else None),
             need_target=need_target,
-            all_inputs=False,
+            kind=kind,
             where=str(path),
         )
 

@@ -50,12 +50,6 @@ def examples_from(
         if isinstance(data, str | bytes | dict) or not isinstance(data, Iterable):
             raise DataError(f"{name}: is a {type(data).__name__}; {EXPECTED}.")
         items = list(data)
-        if items and all(isinstance(item, Example) for item in items):
-            items = (
-                [(item.input, item.target) for item in items]
-                if need_target
-                else [item.input for item in items]
-            )
         if not items:
             raise DataError(f"{name}: is empty; {EXPECTED}.")
         if isinstance(items[0], dict):
@@ -63,7 +57,13 @@ def examples_from(
         else:
             return _from_items(items, kind=kind, need_target=need_target, name=name)
     chosen = choose_columns(
-        names, input=input, target=target, need_target=need_target, all_inputs=kind == "series", where=name
+        names,
+        input=input,
+        target=target,
+        need_target=need_target,
+        kind=kind,
+        where=name,
+        vectors=not any(isinstance(cell, list | tuple | np.ndarray) for cell in cells[0]),
     )
     rows = ((f"{name}: row {number}", row) for number, row in enumerate(cells, 1))
     return make_reading(rows, chosen, kind=kind, need_target=need_target)
@@ -73,7 +73,9 @@ def _from_items(items: list[Any], *, kind: str | None, need_target: bool, name: 
     rows: list[Row] = []
     for number, item in enumerate(items, 1):
         where = f"{name}: row {number}"
-        if need_target:
+        if isinstance(item, Example):
+            rows.append((item.where or where, [item.input, item.target][: 1 + need_target]))
+        elif need_target:
             if not isinstance(item, tuple | list) or len(item) != 2:
                 raise DataError(f"{where}: is no pair; {EXPECTED}.")
             rows.append((where, list(item)))

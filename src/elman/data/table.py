@@ -67,8 +67,9 @@ def read_table(
             input=input,
             target=target,
             need_target=need_target,
-            all_inputs=kind == "series" and not typed,
+            kind=kind,
             where=where,
+            vectors=not typed,
         )
 
     chosen, rows = open_rows(path, columns, choose)

@@ -42,7 +42,7 @@ def make_reading(rows: Iterable[Row], columns: Columns, *, kind: str | None, nee
     for where, cells in rows:
         value = cells[first] if only_one else [cells[position] for position in columns.inputs]
         sequence = converter.convert(value, where)
-        target = None if columns.target is None else to_target(cells[columns.target])
+        target = None if columns.target is None else to_target(cells[columns.target], where)
         if need_target and target is None:
             raise DataError(
                 f"{where}: column {columns.target_name!r} has no target. Every row needs one here; "
@@ -73,7 +73,7 @@ def to_target(value: Any, where: str = "") -> str | tuple[str, ...] | None:
         ('01', '3', 'true', ('B', 'O'), None)
     """
     if isinstance(value, str):
-        return value or None
+        return str(value) or None  # a plain str, not numpy's
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -87,7 +87,7 @@ def _to_label(value: Any, where: str) -> str:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str) and value:
-        return value
+        return str(value)
     if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         try:
             return json.dumps(value)
@@ -119,12 +119,6 @@ class InputConverter:
     def __init__(self, names: Sequence[str], kind: str | None) -> None:
         self.names = list(names)
         self.kind = "series" if len(names) > 1 else kind
-        if kind == "text" and len(names) > 1:
-            raise DataError(
-                f"{len(names)} input columns ({', '.join(names)}) make a vector of numbers, not a text; name "
-                "one of "
-                "them with --input, or leave --kind out."
-            )
         self.width: int | None = None
         self.first_where = ""
         self._type: type | None = None  # str or tuple, once a text has been seen
@@ -135,7 +129,7 @@ class InputConverter:
         An empty list is returned as (); `finish` gives it the right type.
         """
         if isinstance(value, str) and self.kind != "series":
-            return self._text(value, where)
+            return self._text(str(value), where)  # a plain str, not numpy's
         if not isinstance(value, list) and hasattr(value, "__array__"):
             value = np.asarray(value)
             if value.dtype.kind in "OU":
@@ -157,6 +151,13 @@ class InputConverter:
         return self._numbers([value] if isinstance(value, str | int | float) else value, where)
 
     def _text(self, value: str | tuple[str, ...], where: str) -> str | tuple[str, ...]:
+        try:
+            "".join(value).encode("utf-8")
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{where}: {show(value)} holds half a surrogate pair, which is no character. Mend the text "
+                "(was it decoded with errors='surrogateescape'?)."
+            ) from None
         if self._type is None:
             self.kind, self._type, self.first_where = "text", type(value), where
         elif type(value) is not self._type:
@@ -210,7 +211,7 @@ def _tokens(values: list[Any], where: str) -> tuple[str, ...]:
                 f"{where}: token {number} is {show(token)}; a list of tokens holds strings that are not "
                 "empty."
             )
-    return tuple(values)
+    return tuple(map(str, values))
 
 
 def _join(values: list[Any], names: Sequence[str], where: str) -> Any:
