@@ -1,5 +1,8 @@
 """Laws of padding: what stands beyond a length, where it stood, and the other rows change nothing."""
 
+from dataclasses import replace
+from unittest.mock import patch
+
 import pytest
 import torch
 from hypothesis import given
@@ -15,6 +18,7 @@ from layer_cases import (
 )
 from tolerances import SAME_GRADIENT, SAME_ROW
 
+from elman.kernels.held import run
 from elman.padded import Padded, mask_of
 
 TOLERANCE = SAME_ROW[torch.float64]
@@ -48,6 +52,43 @@ def test_a_padded_batch_equals_torch_on_each_row_alone(case):
 @pytest.mark.parametrize("case", every_case(batch=4, steps=5), ids=str)
 def test_every_kind_obeys_the_padding_law(case):
     assert max(disagreement_with_rows_alone(case)) <= TOLERANCE
+
+
+@given(case=cases(), has_state=st.booleans())
+def test_an_lstm_held_through_padding_equals_torch_on_each_row_alone(case, has_state):
+    """In float64 too, where this way is not the faster one and would not be chosen."""
+    case = replace(case, kind="LSTM")
+    lengths, ours, theirs, x = case.lengths(), case.make(), case.make(torch.nn), case.input()
+    lengths[-1] = max(1, int(lengths[-1]))  # torch.nn has no gradient for nothing
+    state = case.state() if has_state and not case.bidirectional else None
+    begin = parts_of(state) or tuple(torch.zeros_like(part) for part in case.state())
+
+    def together():
+        return case.run(ours, x, state, lengths=lengths)
+
+    def alone():
+        return in_separate_sequences(case, theirs, x, begin, lengths)
+
+    with (
+        patch("elman.kernels.held.suits", return_value=True),
+        patch("elman.kernels.held.run", wraps=run) as held,
+    ):
+        values = together()
+        slopes = gradients(ours, [x, *parts_of(state)], together)
+    assert held.called == bool((lengths < case.steps).any())
+    assert largest_difference(values, alone()) <= TOLERANCE
+    assert largest_difference(slopes, gradients(theirs, [x, *parts_of(state)], alone)) <= GRADIENT_TOLERANCE
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64], ids=str)
+def test_padding_holds_the_cell_to_the_last_bit(dtype):
+    case = Case("LSTM", 1, False, True, True, batch=2, steps=40, seed=1, dtype=dtype)
+    layer, x = case.make(), case.input()
+    with torch.no_grad():
+        layer.weight_hh_l0.mul_(50)  # the hidden state pushes harder than a trained network's
+    with patch("elman.kernels.held.suits", return_value=True):
+        (_, cell), (_, much_later) = (layer(x[:, :steps], lengths=[4, 4])[1] for steps in (5, 40))
+    assert torch.equal(cell, much_later)
 
 
 @given(case=cases(), rubbish=st.sampled_from([1.0, 1e30, float("inf"), float("nan")]))

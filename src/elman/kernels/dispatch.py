@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from elman.cells import State
 from elman.errors import ConfigError
@@ -23,14 +24,18 @@ logger = logging.getLogger("elman")
 
 
 class Backend(NamedTuple):
-    """A way to run a stack: `refuses` says why it cannot, `run` runs it (see kernels/stack.py)."""
+    """A way to run a stack: `refuses` says why it cannot, `run` runs it (see kernels/stack.py).
+
+    `run_packed` takes packed data; without it, packed data is padded first.
+    """
 
     refuses: Callable[[Stack, Tensor, Tensor | None, Tensor | None], str | None]
     run: Callable[..., tuple[Tensor, State]]
+    run_packed: Callable[[Stack, Tensor, Tensor, State], tuple[Tensor, State]] | None = None
 
 
 BACKENDS: dict[str, Backend] = {
-    "torch": Backend(torch_native.refuses, torch_native.run),
+    "torch": Backend(torch_native.refuses, torch_native.run, torch_native.run_packed),
     "reference": Backend(reference.refuses, reference.run),
 }
 
@@ -109,3 +114,17 @@ def run(
     """Run a stack of layers on the chosen backend; arguments and results as in reference.py:run."""
     backend = choose(stack, input, lengths, reset)
     return backend.run(stack, input, state, lengths=lengths, reset=reset, fresh=fresh)
+
+
+def run_packed(stack: Stack, data: Tensor, batch_sizes: Tensor, state: State) -> tuple[Tensor, State]:
+    """Run a stack of layers over packed data [M, I], longest row first, on the chosen backend."""
+    backend = choose(stack, data, None, None)
+    if backend.run_packed is not None:
+        return backend.run_packed(stack, data, batch_sizes, state)
+    padded, lengths = pad_packed_sequence(PackedSequence(data, batch_sizes), batch_first=stack.batch_first)
+    output, state = backend.run(stack, padded, state, lengths=lengths, reset=None, fresh=_no_cuts)
+    return pack_padded_sequence(output, lengths, stack.batch_first).data, state
+
+
+def _no_cuts(rows: int) -> State:
+    raise AssertionError("a packed sequence has no cuts")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from elman.cells import MODES, Cell, State, Weights
@@ -60,3 +61,15 @@ class Stack(NamedTuple):
         bias_ih, bias_hh = own[2:4] if self.bias else (None, None)
         projected = count % 2 == 1  # weight_hr is the only one that comes alone
         return Weights(own[0], own[1], bias_ih, bias_hh, own[-1] if projected else None)
+
+
+def autocast_dtype(input: Tensor) -> torch.dtype | None:
+    """Give the dtype that autocast computes in where the input is; None where autocast is off."""
+    device = input.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
+def result_dtype(input: Tensor, mode: str, autocast: torch.dtype | None) -> torch.dtype:
+    """Give the dtype of torch's results: that of autocast, but a GRU on the CPU stays as its input is."""
+    stays = autocast is None or (mode == "GRU" and input.device.type == "cpu")
+    return input.dtype if stays or autocast is None else autocast

@@ -5,7 +5,8 @@ N pieces, M real steps of all rows together.
 
 Rows of unequal length, and rows cut by resets, are the same thing to this backend: *pieces*. A row without
 cuts is one piece; each cut makes one more; a row of length zero has none. The pieces run as a packed
-sequence, as many separate rows, and what they give is put back where it belongs.
+sequence, as many separate rows, and what they give is put back where it belongs. LSTM rows that are mostly
+full and uncut run faster another way, see held.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import torch
 from torch import _VF, Tensor
 
 from elman.cells import State
-from elman.kernels.stack import Fresh, Stack
+from elman.kernels import held
+from elman.kernels.stack import Fresh, Stack, autocast_dtype, result_dtype
 
 KERNELS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
     "RNN_TANH": _VF.rnn_tanh,
@@ -57,6 +59,8 @@ def run(
             stack.batch_first,
         )
         return result[0], tuple(result[1:])
+    if reset is None and lengths is not None and held.suits(stack, input, state, lengths):
+        return held.run(stack, input, state, lengths)
     return _run_pieces(stack, input, state, lengths, reset, fresh)
 
 
@@ -135,13 +139,16 @@ def _run_pieces(
     lengths = torch.full((batch,), steps) if lengths is None else lengths
     pieces = cut_into_pieces(lengths, reset, steps, stack.batch_first, input.device)
     width = state[0].size(-1) * stack.directions
+    dtype = result_dtype(input, stack.mode, autocast_dtype(input))  # or it would depend on the lengths
     if len(pieces.row) == 0:
-        nothing = stack.weights[0][:0].sum()  # zero, and keeps the output part of the graph
-        return input.new_zeros(outer, inner, width) + nothing, state
+        nothing = stack.weights[0][:0].sum().to(dtype)  # zero, and keeps the output part of the graph
+        return nothing.expand(outer, inner, width).clone(), tuple(part.to(dtype) for part in state)
     packed = input.reshape(outer * inner, -1).index_select(0, pieces.steps)
     began = _starting_state(stack, state, pieces, fresh if reset is not None else None)
     packed, ended = run_packed(stack, packed, pieces.batch_sizes, began)
+    packed = packed.to(dtype)
     output = packed.new_zeros(outer * inner, width).index_copy(0, pieces.steps, packed)
+    ended = tuple(part.to(dtype) for part in ended)
     return output.view(outer, inner, width), _final_state(stack, state, ended, pieces)
 
 

@@ -19,7 +19,7 @@ from torch.nn.functional import dropout
 
 from elman.cells import State
 from elman.kernels import dispatch
-from elman.kernels.stack import Fresh, Stack
+from elman.kernels.stack import Fresh, Stack, autocast_dtype, result_dtype
 from elman.padded import check_lengths
 
 ARGUMENTS = (
@@ -43,8 +43,7 @@ def run(
     Args:
         fresh_rows: how many different fresh states cuts may need; 1 when all are alike.
     """
-    device = input.device.type
-    autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    autocast = autocast_dtype(input)
     # Dropout is left to the tracer, which knows how to draw again the same way in the backward pass.
     pieces = [stack] if stack.dropout == 0 or not stack.training else _single_layers(stack)
     afresh = [] if reset is None else list(fresh(fresh_rows))
@@ -106,16 +105,11 @@ def _run_untraced(
         lengths = check_lengths(lengths, state[0].size(1), input.size(1 if batch_first else 0))
     with torch.autocast(device, autocast) if autocast is not None else nullcontext():
         output, final = dispatch.run(stack, input, tuple(state), lengths=lengths, reset=reset, fresh=fresh)
-    dtype = _result_dtype(input, mode, autocast)
+    dtype = result_dtype(input, mode, autocast)
     cell = final[1] if len(final) == 2 else input.new_empty(0)
     # Fresh and contiguous: an operator may not give back what it was given, and tracers rely on the layout.
     hidden, cell = (part.to(dtype).clone(memory_format=torch.contiguous_format) for part in (final[0], cell))
     return output.to(dtype).contiguous(), hidden, cell
-
-
-def _result_dtype(input: Tensor, mode: str, autocast: torch.dtype | None) -> torch.dtype:
-    """Say what torch's kernels give under autocast: the GRU's stay as their input is."""
-    return input.dtype if autocast is None or mode == "GRU" else autocast
 
 
 _recurrence = torch.library.custom_op(
@@ -132,7 +126,7 @@ def _shapes(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Give empty tensors of the operator's shapes: all that a tracer needs to know."""
     mode, bidirectional, autocast = settings[3], settings[6], settings[8]
-    dtype = _result_dtype(input, mode, autocast)
+    dtype = result_dtype(input, mode, autocast)
     width = state[0].size(-1) * (2 if bidirectional else 1)
     output = input.new_empty(input.size(0), input.size(1), width, dtype=dtype)
     hidden = input.new_empty(state[0].shape, dtype=dtype)

@@ -19,7 +19,6 @@ from elman.cells import MODES, State
 from elman.errors import ConfigError, ShapeError
 from elman.kernels import dispatch, traced
 from elman.kernels.stack import Stack
-from elman.kernels.torch_native import run_packed
 from elman.padded import check_lengths
 
 INITIAL_STATES = ("zeros", "random", "learned")
@@ -164,7 +163,7 @@ class RecurrentLayer(torch.nn.RNNBase):
             hx = tuple(part.index_select(1, sorted_indices) for part in hx)
         self._check_input(data, stack.weights[0].dtype, 2)
         self._check_state(hx, rows)
-        output, state = run_packed(stack, data, batch_sizes, hx)
+        output, state = dispatch.run_packed(stack, data, batch_sizes, hx)
         if unsorted_indices is not None:
             state = tuple(part.index_select(1, unsorted_indices) for part in state)
         return PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices), state
