@@ -97,5 +97,5 @@ def _hidden_at_length(output_TBH: Tensor, initial: Tensor, ended: Tensor, length
     size = initial.size(-1)
     last = (lengths - 1).clamp(min=0).view(1, -1, 1).expand(1, -1, size)
     forward = output_TBH[..., :size].gather(0, last)
-    forward = torch.where((lengths > 0).view(1, -1, 1), forward, initial[:1])
+    forward = torch.where((lengths > 0).view(1, -1, 1), forward, initial[:1].to(forward.dtype))
     return torch.cat((forward, ended[1:]))
