@@ -42,6 +42,7 @@ def score_of(crf, scores_TK, tags):
     return total + sum(crf.between[left, right] for left, right in itertools.pairwise(tags))
 
 
+@torch.no_grad()
 def all_scores(crf, scores_TK, length, num_tags):
     """{tags: s(x, y)} for every sequence of tags of this length."""
     return {

@@ -197,7 +197,7 @@ def log_partition(scores: Padded, chain: Chain) -> Tensor:
 
     Example:
         >>> zeros = Chain(torch.zeros(3), torch.zeros(3, 3), torch.zeros(3))
-        >>> log_partition(Padded(torch.zeros(1, 2, 3), torch.tensor([2])), zeros).exp()
+        >>> log_partition(Padded(torch.zeros(1, 2, 3), torch.tensor([2])), zeros).exp().round()
         tensor([9.], dtype=torch.float64)
     """
     if scores.data.size(1) == 0:

@@ -1,0 +1,47 @@
+"""BASELINES: what a network must beat, fitted on the same training examples in seconds.
+
+A baseline is made by `fit`, is asked by `predict`, and is kept as plain tensors (`to_tensors`,
+`from_tensors`), so that its score can be taken again on other data. Its `description` says what it is,
+wherever its score is shown.
+"""
+
+import json
+
+from torch import Tensor
+
+from elman.baselines.bag_of_words import BagOfWords
+from elman.baselines.baseline import Baseline
+from elman.baselines.counting import Majority, MostFrequentTag
+from elman.baselines.frame_means import FrameMeans
+from elman.errors import CheckpointError
+
+BASELINES: dict[str, type[Baseline]] = {
+    "Majority": Majority,
+    "MostFrequentTag": MostFrequentTag,
+    "BagOfWords": BagOfWords,
+    "FrameMeans": FrameMeans,
+}
+
+__all__ = ["BASELINES", "BagOfWords", "Baseline", "FrameMeans", "Majority", "MostFrequentTag", "from_tensors"]
+
+
+def from_tensors(tensors: dict[str, Tensor]) -> Baseline:
+    """Return the baseline that `to_tensors` described.
+
+    Raises:
+        CheckpointError: these are not the tensors of a baseline.
+
+    Example:
+        >>> fitted = Majority.fit(["a", "b"], ["no", "no"])
+        >>> from_tensors(fitted.to_tensors()).predict(["c"])
+        ['no']
+    """
+    try:
+        info = json.loads(tensors["info"].numpy().tobytes())
+        kind = BASELINES[info["baseline"]]
+        return kind._from_state(tensors, info)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"the baseline is damaged or not one of ours ({type(error).__name__}: {error}); "
+            "train again to make it."
+        ) from error
