@@ -39,13 +39,21 @@ def say(line: str) -> None:
         pass
 
 
-def display(console: Console | None = None) -> "Display":
+class SteadyConsole(Console):
+    """A console whose reader may go away: rich's own would end the whole process then."""
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing more."""
+        self.quiet = True
+
+
+def display(console: SteadyConsole | None = None) -> "Display":
     """Return an observer for the training loop that shows where it stands; best used with `with`.
 
     Args:
         console: where to draw; None: standard error.
     """
-    return Display(console or Console(stderr=True, force_jupyter=False, highlight=False))
+    return Display(console or SteadyConsole(stderr=True, force_jupyter=False, highlight=False))
 
 
 class Display(Observer):
@@ -55,7 +63,7 @@ class Display(Observer):
         console: a terminal gets a live bar, anything else a line each epoch and every ten seconds.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: SteadyConsole) -> None:
         self.console = console
         self.is_live = console.is_terminal and not console.is_dumb_terminal
         self.live: Live | None = None

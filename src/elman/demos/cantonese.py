@@ -1,7 +1,7 @@
 """CANTONESE: the part of speech of each word of spoken Hong Kong Cantonese. Words in, one tag a word out.
 
-The recordings (58 conversations and radio programmes) are the Hong Kong Cantonese Corpus, CC BY, as the package
-`pycantonese` below version 4 ships it; its files are read here directly, in CHAT format.
+The recordings (58 conversations and radio programmes) are the Hong Kong Cantonese Corpus, CC BY, as the
+package `pycantonese` below version 4 ships it; its files are read here directly, in CHAT format.
 
 Source: K. K. Luke and May L. Y. Wong, "The Hong Kong Cantonese Corpus: Design and Uses", Journal of Chinese
 Linguistics, 2015.
