@@ -108,7 +108,7 @@ class BagOfWords(Baseline):
         if self.num_dropped:
             number = f"the {number} most frequent of {len(self.features) + self.num_dropped:,}"
         if self.characters:
-            return f"logistic regression on runs of 1 to {LONGEST_RUN} characters and the ends of the text ({number})"
+            return f"logistic regression on runs of 1 to {LONGEST_RUN} characters, ends included ({number})"
         return f"logistic regression on tf-idf of words in lower case, one-character words kept ({number})"
 
     def predict(self, inputs: Sequence[Sequence[str]]) -> list[str]:

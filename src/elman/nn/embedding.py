@@ -25,6 +25,9 @@ PADDING, UNKNOWN = 0, 1
 EMBEDDINGS = ("trainable", "sparse", "frozen", "one-hot")
 CONVOLUTION_WIDTHS = (3, 5)
 
+INITIAL_STD = 0.1
+"""Standard deviation of a fresh vector's numbers: small, so that words seen once say little (torch draws 1)."""
+
 
 class TokenEmbedding(nn.Module):
     """Give each token a vector; padding (id 0) gives zeros and never moves.
@@ -272,7 +275,10 @@ class NumberInput(nn.Module):
     def forward(self, features: Mapping[str, Padded]) -> Padded:
         """Return the steps, as the class describes."""
         numbers = _feature(features, "numbers")
-        return numbers if self.linear is None else numbers.with_data(self.linear(numbers.data))
+        if self.linear is None:
+            return numbers
+        # Masked first: NaN in the padding, times its gradient of zero, would be NaN in the weights' gradient.
+        return numbers.with_data(self.linear(numbers.masked().data))
 
 
 InputLayer = WordEmbedding | NumberInput
@@ -291,7 +297,7 @@ def _make_vectors(num_tokens: int, size: int | None, vectors: Tensor | None) -> 
     if vectors is None:
         if size is None:
             raise ConfigError("an embedding needs a size, or vectors; expected size=100, for instance.")
-        vectors = torch.randn(num_tokens, size)
+        vectors = INITIAL_STD * torch.randn(num_tokens, size)
     elif vectors.dim() != 2 or vectors.size(0) != num_tokens or size not in (None, vectors.size(1)):
         expected = f"({num_tokens}, {size or 'any'})"
         raise ShapeError(f"vectors have shape {tuple(vectors.shape)}, expected {expected}: one row a token.")
