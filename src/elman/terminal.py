@@ -43,11 +43,14 @@ def outcome(run: "Run") -> str:
         tables.scores_table(metrics, part_name),
         paint(tables.verdict(metrics, metric, part_name), BOLD),
     ]
-    samples = run.samples(SHOWN_SAMPLES)
-    if samples:
-        predictions = run.predict([raw for raw, _ in samples])
-        shown = [against_gold(said, gold) for said, (_, gold) in zip(predictions, samples, strict=True)]
-        blocks.append(f"from the {part_name} part:\n" + "\n".join(shown))
+    if run.held_out:
+        # Spread out, because files are often sorted by label.
+        places = range(0, len(run.held_out), max(1, len(run.held_out) // SHOWN_SAMPLES))
+        samples = [run.held_out[place] for place in places[:SHOWN_SAMPLES]]
+        predictions = run.predict_examples(samples)
+        shown = [against_gold(said, it.target) for said, it in zip(predictions, samples, strict=True)]
+        gap = "\n\n" if predictions[0].tags is not None else "\n"
+        blocks.append(f"from the {part_name} part:\n\n" + gap.join(shown))
     if run.folder is not None:
         blocks.append(
             f"report   {run.folder / 'report.html'}\n"

@@ -19,17 +19,17 @@ usage: elman COMMAND ...
   train      train a model on a file of sequences
   evaluate   score a trained model on a file
   predict    label texts, or every row of a file
-  info       show a model: layers, parameters, settings, scores, nearest words
+  info       show a model: layers, settings, scores, nearest words
   demo       run a worked example on real data; without a name: list them
 
 a first model, and its use:
 
   elman demo names
-  elman train --task classify --train reviews.csv --input text --target label --out runs/reviews
-  elman train --task tag --train train.conllu --valid dev.conllu --target upos --out runs/pos
+  elman train --task classify --train reviews.csv --out runs/reviews
+  elman train --task tag --train train.conllu --target upos --out runs/pos
   elman predict runs/pos "Pankaj lives in Munich"
 
-elman COMMAND --help shows every flag of a command; elman --version, the version.
+elman COMMAND --help shows the flags of a command; elman --version the version.
 """
 
 # Command -> the module and function that run it with the rest of the command line.
@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = run_command(arguments)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
         return code
+    except SystemExit as stop:  # tyro, when it has shown help (0) or said what is wrong (2)
+        return stop.code if isinstance(stop.code, int) else 1
     except Interrupted as stop:
         print(f"\n{stop}", file=sys.stderr)
         return stop.exit_code

@@ -134,7 +134,7 @@ def read_command(kind: type[Command], arguments: Sequence[str], name: str) -> Co
 
     Raises:
         ConfigError: an unknown flag; the nearest is named.
-        SystemExit: help was asked for (0), or a value is missing or wrong (2; tyro has said what).
+        SystemExit: help was shown (0), or a value is missing or wrong (2; tyro has said what).
     """
     check_flags(arguments, [member.name for member in fields(kind)])  # type: ignore[arg-type]
     return tyro.cli(kind, args=list(arguments), prog=f"elman {name}")

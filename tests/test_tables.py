@@ -1,0 +1,90 @@
+"""Results as text for a terminal."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from elman import tables
+
+WORDS = st.lists(st.text(st.characters(codec="utf-8"), max_size=12), min_size=1, max_size=20)
+
+
+@given(WORDS, st.data(), st.integers(8, 100))
+def test_words_and_tags_are_aligned_whatever_is_in_them(words, data, width):
+    tags = data.draw(
+        st.lists(st.sampled_from(["NOUN", "V", "名詞"]), min_size=len(words), max_size=len(words))
+    )
+    pieces = tables.aligned([words, tags], width)
+    shown = [tag for _, line in pieces for tag in line.split()]
+    assert shown == tags
+    for lines in pieces:
+        assert all(cell_len(line) <= width for line in lines)
+
+
+def test_wide_characters_take_two_columns():
+    (lines,) = tables.aligned([["我", "鍾意", "Munich"], ["r", "v", "ns"]], 80)
+    assert lines == ("我  鍾意  Munich", "r   v     ns")
+
+
+def test_a_long_sentence_is_broken_between_words():
+    pieces = tables.aligned([["word"] * 30, ["NOUN"] * 30], 40)
+    assert [len(line.split()) for line, _ in pieces] == [7, 7, 7, 7, 2]
+
+
+def test_a_word_wider_than_the_terminal_is_cut():
+    (piece,) = tables.aligned([["x" * 100], ["NOUN"]], 20)
+    assert cell_len(piece[0]) <= 20 and piece[0].endswith("…")
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_what_is_shown_cannot_steer_a_terminal(text):
+    shown = tables.visible(text)
+    assert not any(
+        ord(each) < 32 or 0x7F <= ord(each) < 0xA0 or 0x202A <= ord(each) <= 0x202E for each in shown
+    )
+
+
+@given(st.text(st.characters(codec="utf-8")), st.integers(1, 30))
+def test_fitted_text_fits(text, width):
+    assert cell_len(tables.fit(text, width)) <= width
+
+
+@given(st.dictionaries(st.text(max_size=40), st.floats(0, 1), min_size=1), st.integers(30, 200))
+def test_a_chart_of_probabilities_fits_and_shows_the_likeliest_first(probabilities, width):
+    lines = tables.bars(probabilities, width)
+    assert len(lines) == min(len(probabilities), tables.TOP_LABELS)
+    assert all(cell_len(line) <= width + 24 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "words"),
+    [
+        (0.9, 0.8, "10.0 points above"),
+        (0.8, 0.9, "10.0 points below"),
+        (0.8, 0.8, "the same as"),
+        (1.0, 0.8, "all its errors are gone"),
+        (1.0, 1.0, "the same as"),
+        (0.9, 0.6, "75 % of its errors are gone"),
+        (0.9, None, "is 90.0 %."),
+    ],
+)
+def test_the_verdict_says_who_is_better(own, other, words):
+    metrics = {"accuracy": own, "baseline": {"name": "majority", "accuracy": other}}
+    assert words in tables.verdict(metrics, "accuracy", "test")
+
+
+def test_a_verdict_without_the_metric_says_so():
+    assert "could be measured" in tables.verdict({}, "macro_f1", "test")
+
+
+def test_only_the_frequent_classes_are_listed():
+    rates = {"precision": 0.5, "recall": 0.5, "f1": 0.5}
+    table = {f"label {n}": {**rates, "support": n} for n in range(50)}
+    lines = tables.per_class_table({"per_class": table}).splitlines()
+    assert lines[1].split()[:2] == ["label", "49"] and "30 rarer labels" in lines[-1]
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (83, "1:23"), (3723, "1:02:03"), (59.6, "1:00")])
+def test_times_read_as_on_a_clock(seconds, shown):
+    assert tables.clock(seconds) == shown
