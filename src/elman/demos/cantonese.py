@@ -10,6 +10,7 @@ Linguistics, 2015.
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from elman import progress
 from elman.demos.show import announce_command, data_folder, show_confusions, train_and_show
@@ -17,6 +18,9 @@ from elman.errors import DataError, MissingExtraError
 
 PUNCTUATION = "PUNCT"
 """Tag of what the corpus gives no tag: full stops, commas, question marks."""
+
+TRAINING: dict[str, Any] = {}
+"""Settings beside task, data and folder; what is not said is chosen as for anybody's sentences."""
 
 Sentence = list[tuple[str, str]]
 
@@ -41,12 +45,8 @@ def run(folder: Path, seed: int = 0) -> None:
         write_conll(paths[part], sentences)
         words = sum(len(sentence) for sentence in sentences)
         progress.say(f"{part}: {len(files)} recordings, {len(sentences):,} utterances, {words:,} words")
-    settings = {
-        "task": "tag",
-        **{part: str(path) for part, path in paths.items()},
-        "seed": seed,
-        "out": str(folder),
-    }
+    settings: dict[str, Any] = {"task": "tag"} | {part: str(path) for part, path in paths.items()}
+    settings |= TRAINING | {"seed": seed, "out": str(folder)}
     trained = train_and_show(settings)
     show_confusions(trained)
     announce_command("ask it again with", f'elman predict {folder} "我 聽日 去 旅行 啊"')

@@ -50,6 +50,9 @@ SOURCES = MappingProxyType({
 MOST_NAMES = 1000
 """Names of one language at most, drawn by a fixed seed: faker has 3,891 Polish and 100 Hungarian ones."""
 
+TRAINING: dict[str, Any] = {}
+"""Settings beside task, data and folder; what is not said is chosen as for anybody's table."""
+
 ASKED = ("Kowalczewski", "Ó Dubhthaigh", "Mäkiniemi", "Passalacqua", "Wolkenstein", "Bengtzén")
 """Names to try when the model is trained; those that it was trained on are left out."""
 
@@ -73,6 +76,7 @@ def run(folder: Path, seed: int = 0) -> None:
         "input": "name",
         "target": "language",
         "test": 0.15,
+        **TRAINING,
         "seed": seed,
         "out": str(folder),
     }
@@ -91,11 +95,15 @@ def collect() -> tuple[dict[str, list[str]], int]:
     Raises:
         MissingExtraError: faker is not installed.
     """
-    found = {language: set(_names_of(sources)) for language, sources in SOURCES.items()}
-    counts = Counter(name for group in found.values() for name in {name.casefold() for name in group})
+    # "De Vries" and "de Vries" are one name: the key is the same, the last spelling in the alphabet stays.
+    found = {
+        language: {name.casefold(): name for name in sorted(_names_of(sources))}
+        for language, sources in SOURCES.items()
+    }
+    counts = Counter(key for group in found.values() for key in group)
     names = {}
     for language, group in found.items():
-        own = sorted(name for name in group if counts[name.casefold()] == 1)
+        own = sorted(name for key, name in group.items() if counts[key] == 1)
         if len(own) > MOST_NAMES:
             own = sorted(random.Random(0).sample(own, MOST_NAMES))
         names[language] = own

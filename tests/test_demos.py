@@ -1,0 +1,191 @@
+"""The worked examples: honest data, the path of `elman train`, and a run at the end."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from elman.cli import commands, flags, main
+from elman.config import Settings
+from elman.demos import DEMOS, cantonese, names, show
+from elman.errors import MissingExtraError
+
+faker = pytest.importorskip("faker", reason="faker is not installed (extra: demo)")
+
+
+@pytest.fixture(scope="module")
+def collected():
+    return names.collect()
+
+
+def test_the_list_names_every_demo_with_its_time(capsys):
+    assert main(["demo"]) == 0
+    out = capsys.readouterr().out
+    for name, demo in DEMOS.items():
+        assert name in out and demo.time in out and demo.about in out
+
+
+def test_about_twenty_languages_with_names_enough_to_learn_from(collected):
+    languages, _ = collected
+    assert 18 <= len(languages) <= 25
+    assert all(len(group) >= 80 for group in languages.values())
+    assert all(len(group) <= names.MOST_NAMES for group in languages.values())
+
+
+def test_no_name_stands_in_two_languages_or_twice(collected):
+    languages, dropped = collected
+    everything = [name.casefold() for group in languages.values() for name in set(group)]
+    assert len(everything) == len(set(everything))
+    assert dropped > 100
+
+
+def test_the_names_are_written_in_latin_letters(collected):
+    languages, _ = collected
+    assert all(names.is_latin(name) for group in languages.values() for name in group)
+    assert not names.is_latin("Иванов") and not names.is_latin("李") and not names.is_latin("")
+
+
+def test_the_table_is_the_same_every_time(collected, tmp_path):
+    for file in ("one.csv", "two.csv"):
+        names.write_table(tmp_path / file, names.collect()[0])
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    with open(tmp_path / "one.csv", encoding="utf-8", newline="") as file:
+        assert next(csv.reader(file)) == ["name", "language"]
+
+
+def test_the_names_that_are_asked_are_not_in_the_table(collected):
+    known = {name for group in collected[0].values() for name in group}
+    assert len([name for name in names.ASKED if name not in known]) >= 4
+
+
+def test_the_command_line_that_is_shown_gives_the_same_settings():
+    settings = {
+        "task": "tag",
+        "train": "my data.conll",
+        "test": 0.15,
+        "crf": False,
+        "hidden_size": 64,
+        "seed": 3,
+    }
+    line = show.command_line(settings)
+    import shlex
+
+    words = shlex.split(line)
+    assert words[:2] == ["elman", "train"]
+    assert flags.read_train(words[2:]) == Settings(**settings)
+
+
+@pytest.mark.slow
+def test_names_from_the_command_line_to_a_run(collected, tmp_path, monkeypatch, capsys):
+    few = {language: group[:12] for language, group in list(collected[0].items())[:4]}
+    monkeypatch.setattr(names, "collect", lambda: (few, 7))
+    monkeypatch.setattr(names, "TRAINING", {"epochs": 1, "hidden_size": 8, "threads": 1})
+    out = tmp_path / "demo"
+    assert main(["demo", "names", "--out", str(out), "--seed", "5"]) == 0
+    shown = capsys.readouterr()
+    assert "7 names that stand in the lists of more than one language" in shown.err
+    assert f"--out {out}" in shown.err and "Kowalczewski" in shown.out
+    assert "elman predict" in shown.out
+    assert json.loads((out / "config.json").read_text())["settings"]["seed"] == 5
+    assert (out / "report.html").exists() and (tmp_path / "demo-data" / "surnames.csv").exists()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Oracle:
+    """Stands for a trained run."""
+
+    def __init__(self):
+        self.asked = []
+
+    def predict(self, texts):
+        from elman.tasks.task import Prediction
+
+        self.asked += texts
+        return [Prediction(text, "Czech", {"Czech": 0.9, "Dutch": 0.1}) for text in texts]
+
+
+def test_names_are_asked_until_an_empty_line(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("Novotný\nSmit\n\nJansen\n"))
+    oracle = Oracle()
+    names.ask_for_names(oracle, {"Smit"})
+    out = capsys.readouterr().out
+    assert oracle.asked == ["Novotný", "Smit"]
+    assert out.count("90.0 %") == 2 and out.count("may have been trained on it") == 1
+
+
+def test_names_are_asked_until_the_end_of_the_input(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("Novotný\n"))
+    oracle = Oracle()
+    names.ask_for_names(oracle, set())
+    assert oracle.asked == ["Novotný"]
+
+
+def test_a_folder_that_is_taken_gets_a_number(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert commands.free_folder("names") == Path("runs/demo-names")
+    for taken in ("runs/demo-names", "runs/demo-names-2"):
+        Path(taken).mkdir(parents=True)
+        (Path(taken) / "config.json").touch()
+    assert commands.free_folder("names") == Path("runs/demo-names-3")
+
+
+def test_without_faker_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "faker.providers.person", None)
+    with pytest.raises(MissingExtraError, match=r"elman\[demo\]"):
+        names.collect()
+
+
+# Cantonese
+
+
+def test_an_utterance_is_words_with_their_tags(tmp_path):
+    path = tmp_path / "one.cha"
+    path.write_text(
+        "@Begin\n*XXA:\t喂 遲 啲 ?\n%mor:\te|wai3 a|ci4\n\tu|di1 ?\n*XXB:\t旺 .\n%mor:\ta|wong6 .\n@End\n",
+        encoding="utf-8",
+    )
+    assert list(cantonese.read_chat(path)) == [
+        [("喂", "e"), ("遲", "a"), ("啲", "u"), ("?", "PUNCT")],
+        [("旺", "a"), (".", "PUNCT")],
+    ]
+
+
+def test_no_recording_is_in_two_parts():
+    recordings = [Path(f"FC-{number:03}.cha") for number in range(58)]
+    parts = cantonese.split(recordings)
+    assert sorted(path for files in parts.values() for path in files) == recordings
+    assert all(parts.values())
+
+
+def test_without_the_corpus_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(cantonese, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"elman\[demo\]"):
+        cantonese.corpus_folder()
+
+
+def test_every_recording_can_be_read():
+    pytest.importorskip("pylangacq", reason="pycantonese is not installed (extra: demo)")
+    recordings = sorted(cantonese.corpus_folder().glob("*.cha"))
+    sentences = [sentence for path in recordings for sentence in cantonese.read_chat(path)]
+    assert len(recordings) == 58 and len(sentences) > 15_000
+    assert sum(len(sentence) for sentence in sentences) > 150_000
+
+
+@pytest.mark.slow
+def test_cantonese_from_the_command_line_to_a_run(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pylangacq", reason="pycantonese is not installed (extra: demo)")
+    whole = cantonese.split
+    monkeypatch.setattr(
+        cantonese, "split", lambda files: {part: few[:1] for part, few in whole(files).items()}
+    )
+    monkeypatch.setattr(cantonese, "TRAINING", {"epochs": 1, "hidden_size": 8, "threads": 1})
+    assert main(["demo", "cantonese", "--out", str(tmp_path / "demo")]) == 0
+    shown = capsys.readouterr()
+    assert "train: 1 recordings" in shown.err and "Accuracy on the test part" in shown.out
+    assert (tmp_path / "demo" / "model.safetensors").exists()
