@@ -112,7 +112,8 @@ def table_row(name: str, rows: list[dict[str, Any]]) -> list[str]:
     spread = f"{percent(min(tests))} to {percent(max(tests))}" if len(tests) > 1 else "-"
     baseline = runs[0]["baseline"] if runs else {}
     simple = f"{percent(baseline.get(metric))} {baseline.get('name', '')}".strip()
-    rival = f"{percent(rivals[0]['test'])} {rivals[0]['chosen']}" if rivals else "-"
+    same, more = (rivals[0]["test_train_only"], rivals[0]["test"]) if rivals else (None, None)
+    rival = f"{percent(same)} / {percent(more)}: {rivals[0]['chosen']}" if rivals else "-"
     seconds = f"{statistics.median([row['seconds'] for row in runs]):.0f}" if runs else "-"
     parameters = f"{runs[0]['parameters']:,}" if runs else "-"
     label = {"accuracy": "accuracy", "f1": "span F1"}[metric]
@@ -122,8 +123,8 @@ def table_row(name: str, rows: list[dict[str, Any]]) -> list[str]:
 def write_table() -> None:
     """Write the Markdown table of everything measured so far."""
     records = read_records()
-    head = ["set", "test figure, %", "seed 0", "median (seeds)", "range", "baseline", "logistic regression"]
-    head += ["seconds", "parameters"]
+    head = ["set", "test figure, %", "seed 0", "median (seeds)", "range", "baseline"]
+    head += ["logistic regression: trained on train / and on validation data", "seconds", "parameters"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for name in SETS:
         rows = [row for row in records if row["set"] == name]

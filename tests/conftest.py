@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, settings
 
 PROFILE = os.environ.get("ELMAN_PROFILE", "quick")
 
+# Commands that tests start use one thread too: on a busy machine two that wait for each other take far longer.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Timings on a shared machine say nothing about correctness, hence no deadline; the quick profile repeats the
 # same cases, so that a failure in CI is a failure at one's desk.
 slow_machine = [HealthCheck.too_slow, HealthCheck.data_too_large]
