@@ -3,6 +3,9 @@
 import json
 import logging
 import math
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -422,6 +425,18 @@ def test_training_works_in_another_thread() -> None:
     thread.start()
     thread.join()
     assert outcomes[0].reason == "finished"
+
+
+@pytest.mark.slow
+def test_training_does_not_load_torchs_compiler() -> None:
+    # Importing it takes more than a second; a torch.optim object would do that.
+    code = (
+        "import sys; from tiny_training import *; fit(TinyPattern(), tiny_batches(), Plan(epochs=1));"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    tests = Path(__file__).parent
+    path = os.pathsep.join([str(tests), str(tests.parent / "src")])
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})
 
 
 def test_a_run_folder_has_one_training_at_a_time(tmp_path: Path) -> None:

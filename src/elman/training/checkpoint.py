@@ -48,7 +48,7 @@ def save(folder: str | Path, tensors: dict[str, Tensor], state: dict[str, Any]) 
     Example:
         >>> import tempfile
         >>> place = Path(tempfile.mkdtemp()) / "00000010"
-        >>> save(place, {"weights/w": torch.ones(2)}, {"epoch": 3})
+        >>> save(place, {"weights/w": Tensor([1.0, 2.0])}, {"epoch": 3})
         >>> load(place)[1]
         {'epoch': 3}
     """
@@ -60,7 +60,9 @@ def save(folder: str | Path, tensors: dict[str, Tensor], state: dict[str, Any]) 
     }
     files[MANIFEST] = _manifest_bytes(files)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not folder.parent.exists():
+            folder.parent.mkdir(parents=True)
+            sync_folder(folder.parent.parent)
         restore_replaced(folder.parent)
         temporary.mkdir()
         for name, content in files.items():

@@ -32,11 +32,14 @@ class Journal:
             RunError: the disk is full, or the file cannot be written.
         """
         try:
+            is_new = not self.path.exists()
             with open(self.path, "ab") as file:
                 file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
                 file.flush()
                 # A checkpoint will name the length of this file, so the file must be on the disk before it.
                 os.fsync(file.fileno())
+            if is_new:
+                checkpoint.sync_folder(self.path.parent)
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot be written ({error.strerror}); make room or give write permission, "
@@ -139,7 +142,10 @@ class Store:
                 while aside.exists():
                     number += 1
                     aside = path.with_name(f"{path.name}{checkpoint.DAMAGED}-{number}")
-                os.rename(path, aside)
+                try:
+                    os.rename(path, aside)
+                except OSError as error:
+                    raise RunError(f"{path}: cannot be set aside ({error.strerror}).") from error
 
     def save_best(self, tensors: dict[str, Tensor], *, step: int, epoch: int) -> None:
         """Write `model.safetensors`.
