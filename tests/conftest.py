@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, settings
 
 PROFILE = os.environ.get("ELMAN_PROFILE", "quick")
 
-# Commands that tests start use one thread too: on a busy machine two that wait for each other take far longer.
+# Commands that tests start use one thread too: on a busy machine two that wait for each other take far more
+# time than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Timings on a shared machine say nothing about correctness, hence no deadline; the quick profile repeats the
