@@ -69,5 +69,4 @@ def _real_steps(scores: Tensor | Padded, target: Tensor | Padded) -> tuple[Tenso
             "expected one class for every real step."
         )
     # Selected, not multiplied by zero: whatever stands in the padding, NaN too, has no way into the sum.
-    mask = scores.mask
-    return scores.data[mask], target.data[mask[:, : target.data.size(1)]]
+    return scores.data[scores.mask], target.data[target.mask]

@@ -79,7 +79,7 @@ class FrameMeans(Baseline):
 
     @classmethod
     def _from_state(cls, tensors: dict[str, Tensor], info: dict[str, Any]) -> "FrameMeans":
-        return cls(*(tensors[name] for name in ("center", "spread", "weight", "bias")), info["labels"])
+        return cls(tensors["center"], tensors["spread"], tensors["weight"], tensors["bias"], info["labels"])
 
 
 def _mean_frame(series: NDArray[np.float32]) -> Tensor:

@@ -145,12 +145,12 @@ class CRF(nn.Module):
             tags: Padded *[B, T]*, int64, 0..K-1.
 
         Raises:
-            ShapeError: the two have other lengths.
+            ShapeError: the two have other lengths, or another T.
         """
-        if scores.lengths.tolist() != tags.lengths.tolist():
+        if scores.lengths.tolist() != tags.lengths.tolist() or scores.data.shape[:2] != tags.data.shape:
             raise ShapeError(
-                f"scores have lengths {scores.lengths.tolist()} but tags have {tags.lengths.tolist()}; "
-                "expected one tag for every step."
+                f"scores {tuple(scores.data.shape)} have lengths {scores.lengths.tolist()} but tags "
+                f"{tuple(tags.data.shape)} have {tags.lengths.tolist()}; expected one tag for every step."
             )
         # In float64 until here: both are large where their difference is small.
         return (self._score(scores, tags) - log_partition(scores, self.chain)).to(scores.data.dtype)
@@ -200,11 +200,11 @@ def log_partition(scores: Padded, chain: Chain) -> Tensor:
         >>> log_partition(Padded(torch.zeros(1, 2, 3), torch.tensor([2])), zeros).exp().round()
         tensor([9.], dtype=torch.float64)
     """
-    if scores.data.size(1) == 0:
+    if scores.data.numel() == 0:
         return scores.data.sum((1, 2)).double()
     scores = scores.masked()
     if _has_small_range(scores.data, chain):
-        total: Tensor = _LogPartition.apply(scores.data, *chain, scores.lengths)  # type: ignore[no-untyped-call]
+        total: Tensor = _LogPartition.apply(scores.data, *chain, scores.lengths)
         return total
     return log_partition_in_logs(scores, chain)
 
@@ -248,7 +248,7 @@ class _LogPartition(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, scores: Tensor, start: Tensor, between: Tensor, end: Tensor, lengths: Tensor
-    ) -> Tensor:  # type: ignore[override]
+    ) -> Tensor:
         x_TBK = scores.double().transpose(0, 1)
         lengths = lengths.to(scores.device)
         highest_TB = x_TBK.amax(2)
@@ -279,8 +279,8 @@ class _LogPartition(torch.autograd.Function):
         return torch.where(lengths > 0, total, 0.0)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x_TBK, alpha_TBK, scale_TB1, is_real_TB, finish_B, _, between, end = ctx.saved_tensors
         num_steps = len(x_TBK)
         # weight_t[k]: what going on through tag k at t is worth, so that beta_(t-1) = between @ weight_t.

@@ -3,6 +3,8 @@
 Shape legend: B batch, T time, I input features, H hidden, L layers, D directions.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -112,11 +114,14 @@ class Encoder(nn.Module):
 
     def _read(self, data: Tensor, lengths: Tensor, state: State | None) -> tuple[Padded, State]:
         """Run the layers; the state is a tuple of parts whatever the cell."""
+        if data.size(1) == 0:  # the layers refuse it, as torch's do: read one step of padding, and forget it
+            output, final = self._read(data.new_zeros(data.size(0), 1, data.size(2)), lengths, state)
+            return Padded(output.data[:, :0], lengths), final
         if isinstance(self.layers, LSTM):
-            output, final = self.layers(data, state, lengths=lengths)
-            return Padded(output, lengths), tuple(final)
-        output, final = self.layers(data, None if state is None else state[0], lengths=lengths)
-        return Padded(output, lengths), (final,)
+            hidden, pair = self.layers(data, state, lengths=lengths)
+            return Padded(hidden, lengths), tuple(pair)
+        hidden, last = self.layers(data, None if state is None else state[0], lengths=lengths)
+        return Padded(hidden, lengths), (last,)
 
     def _check_window(self, window: int) -> None:
         if self.num_directions == 2:
@@ -128,12 +133,12 @@ class Encoder(nn.Module):
             raise ConfigError(f"window is {window}; expected 1 or more steps.")
 
 
-def _special_arguments(cell: str, nonlinearity: str, forget_bias: float | None) -> dict[str, object]:
+def _special_arguments(cell: str, nonlinearity: str, forget_bias: float | None) -> dict[str, Any]:
     """Give the arguments that only this cell takes, or say that it takes none."""
     if cell not in LAYERS:
         raise ConfigError(unknown_name("cell", cell, list(LAYERS)))
     if cell == "rnn":
-        special: dict[str, object] = {"nonlinearity": nonlinearity}
+        special: dict[str, Any] = {"nonlinearity": nonlinearity}
     elif nonlinearity != "tanh":
         raise ConfigError(
             f"nonlinearity {nonlinearity!r} is for the rnn cell, but the cell is {cell}; leave it out."
