@@ -105,8 +105,8 @@ def make_report(text: str = "", labels: list[str] | None = None) -> ReportData:
             "tokens": "characters",
         },
         data={
-            "train": {"source": text + "names.csv", "examples": 8440},
-            "test": {"source": "0.15 of train", "examples": 1688},
+            "train": {"file": text + "names.csv", "examples": 8440},
+            "test": {"file": "0.15 of train", "examples": 1688},
             "labels": len(labels),
             "vocabulary": 135,
         },

@@ -309,7 +309,7 @@ def test_a_finished_run_that_is_resumed_says_the_same_again(mood, capsys):
 
 def test_evaluate_shows_the_baseline_beside_the_model(folder, mood, capsys):
     out, _ = said(capsys, "evaluate", mood, "--data", str(folder / "mood.csv"))
-    assert "mood.csv" in out and "model" in out and "precision" in out and "Accuracy on the mood.csv" in out
+    assert "mood.csv" in out and "model" in out and "precision" in out and "Accuracy on mood.csv" in out
 
 
 def test_evaluate_json_is_one_object_as_in_result_json(folder, mood, capsys):

@@ -71,11 +71,11 @@ def test_a_chart_of_probabilities_fits_and_shows_the_likeliest_first(probabiliti
 )
 def test_the_verdict_says_who_is_better(own, other, words):
     metrics = {"accuracy": own, "baseline": {"name": "majority", "accuracy": other}}
-    assert words in tables.verdict(metrics, "accuracy", "test")
+    assert words in tables.verdict(metrics, "accuracy", "test.csv")
 
 
 def test_a_verdict_without_the_metric_says_so():
-    assert "could be measured" in tables.verdict({}, "macro_f1", "test")
+    assert "could be measured" in tables.verdict({}, "macro_f1", "test.csv")
 
 
 def test_only_the_frequent_classes_are_listed():

@@ -115,7 +115,7 @@ def make_page(data: ReportData) -> str:
         f"<style>\n{_asset('style.css')}</style>\n</head>\n<body>\n",
         f'<header><p class="kicker">elman · {attribute(data.task)} · {attribute(cell)}</p>',
         f"<h1>{safe(data.title)}</h1>",
-        f'<p class="verdict">{attribute(verdict(metrics, data.metric, part))}</p></header>\n',
+        f'<p class="verdict">{attribute(verdict(metrics, data.metric, f"the {part} part"))}</p></header>\n',
         "<main>\n", "\n".join(sections), "\n</main>\n",
         "<footer>This page stands alone: it needs no network, and sends nothing anywhere.",
         "<noscript> The charts need JavaScript; their numbers stand in the tables too.</noscript></footer>\n",

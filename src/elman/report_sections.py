@@ -316,7 +316,7 @@ def data_section(data: "ReportData", charts: Mapping[str, Any]) -> Html:
                 row([
                     cell(safe(_part(name)), tag="th"),
                     cell(attribute(f"{value.get('examples', 0):,}"), "number"),
-                    cell(safe(value.get("source", value.get("file", "")) or ""), "text"),
+                    cell(safe(value.get("file") or ""), "text"),
                 ])
             )  # fmt: skip
         elif is_number(value) or isinstance(value, str):

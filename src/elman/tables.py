@@ -32,7 +32,9 @@ def format_metric(name: str, value: Any, digits: int = 1) -> str:
         return str(value)
     if name in FRACTIONS:
         return f"{100 * value:.{digits}f} %"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if 0.01 <= abs(value) < 1000 else f"{value:.4g}"
 
 
 def clock(seconds: float) -> str:
@@ -76,8 +78,8 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows under a header, the first column to the left and numbers to the right.
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
+    """Return rows under a header, the first `left` columns to the left and the others, numbers, to the right.
 
     Example:
         >>> print(text_table(["", "model", "baseline"], [["accuracy", "83.2 %", "71.0 %"]]))
@@ -89,7 +91,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = []
     for row in table:
         cells = [
-            pad(cell, width, right=column > 0)
+            pad(cell, width, right=column >= left)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append(("  " + "  ".join(cells)).rstrip())
@@ -101,7 +103,7 @@ def scores_table(metrics: Mapping[str, Any], part: str) -> str:
 
     Args:
         metrics: names to numbers, and "baseline" to the baseline's.
-        part: "test", "valid" or a file's name, for the header.
+        part: "test", "validation" or a file's name, for the header.
     """
     baseline = metrics.get("baseline") or {}
     names = [name for name, value in metrics.items() if is_number(value)]
@@ -140,7 +142,7 @@ def confusions_table(confusion: Sequence[Sequence[int]], labels: Sequence[str], 
     Example:
         >>> print(confusions_table([[8, 2], [0, 9]], ["ham", "spam"]))
           truly  taken for  times  of that label
-          ham         spam      2         20.0 %
+          ham    spam           2         20.0 %
     """
     wrong = [
         (-times, gold, said)
@@ -152,7 +154,7 @@ def confusions_table(confusion: Sequence[Sequence[int]], labels: Sequence[str], 
     for minus_times, gold, said in sorted(wrong)[:count]:
         share = -100 * minus_times / sum(confusion[gold])
         rows.append([labels[gold], labels[said], f"{-minus_times:,}", f"{share:.1f} %"])
-    return text_table(["truly", "taken for", "times", "of that label"], rows)
+    return text_table(["truly", "taken for", "times", "of that label"], rows, left=2)
 
 
 def is_number(value: Any) -> bool:
@@ -160,18 +162,23 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def verdict(metrics: Mapping[str, Any], metric: str, part: str) -> str:
+def verdict(metrics: Mapping[str, Any], metric: str, where: str) -> str:
     """Return the result in one sentence, beside the baseline's, whichever is better.
 
+    Args:
+        metrics: names to numbers, and "baseline" to the baseline's.
+        metric: the one that is spoken of.
+        where: what it was measured on: "the test part", or a file's name.
+
     Example:
-        >>> print(verdict({"f1": 0.9, "baseline": {"name": "majority", "f1": 0.8}}, "f1", "test"))
-        F1 on the test part is 90.0 %, 10.0 points above the baseline (majority, 80.0 %): half its errors ...
+        >>> print(verdict({"f1": 0.9, "baseline": {"name": "majority", "f1": 0.8}}, "f1", "test.csv"))
+        F1 on test.csv is 90.0 %, 10.0 points above the baseline (majority, 80.0 %): half its errors ...
     """
     own = metrics.get(metric)
     if not is_number(own):
-        return f"No {metric.replace('_', ' ')} could be measured on the {part} part."
+        return f"No {metric.replace('_', ' ')} could be measured on {visible(where)}."
     name = metric.replace("_", " ")
-    said = f"{name[0].upper()}{name[1:]} on the {part} part is {format_metric(metric, own)}"
+    said = f"{name[0].upper()}{name[1:]} on {visible(where)} is {format_metric(metric, own)}"
     baseline = metrics.get("baseline") or {}
     other = baseline.get(metric)
     if own is None or not is_number(other) or other is None:

@@ -41,7 +41,7 @@ def outcome(run: "Run") -> str:
     part_name = "validation" if part == "valid" else part
     blocks = [
         tables.scores_table(metrics, part_name),
-        paint(tables.verdict(metrics, metric, part_name), BOLD),
+        paint(tables.verdict(metrics, metric, f"the {part_name} part"), BOLD),
     ]
     if run.held_out:
         # Spread out, because files are often sorted by label.
@@ -122,16 +122,17 @@ def described(run: "Run") -> str:
         own = list(module.parameters(recurse=False))
         if own:
             layers.append([
-                f"{name or 'model'}  {type(module).__name__}({module.extra_repr()})",
+                name or "model",
+                type(module).__name__,
                 ", ".join("x".join(str(size) for size in weight.shape) for weight in own[:2])
                 + (", …" if len(own) > 2 else ""),
                 f"{sum(weight.numel() for weight in own):,}",
             ])  # fmt: skip
-    layers.append(["all", "", total])
+    layers.append(["all", "", "", total])
     blocks = [
         f"{info['folder'] or 'a run without a folder'}: {info['task']}, {info['chosen'].get('cell')}, "
         f"{total} parameters",
-        tables.text_table(["layer", "weights", "parameters"], layers),
+        tables.text_table(["layer", "kind", "weights", "parameters"], layers, left=3),
         _settings_lines(info),
         _data_lines(info),
     ]
@@ -139,7 +140,7 @@ def described(run: "Run") -> str:
     for part, name in (("test", "test"), ("valid", "validation")):
         if run.result.get(part):
             blocks.append(tables.scores_table(run.result[part], name))
-            blocks.append(tables.verdict(run.result[part], metric, name))
+            blocks.append(tables.verdict(run.result[part], metric, f"the {name} part"))
             break
     return "\n\n".join(blocks)
 
@@ -163,7 +164,7 @@ def _data_lines(info: dict[str, Any]) -> str:
     for name, value in info["data"].items():
         if isinstance(value, dict):
             lines.append(
-                f"  {name:<8} {value.get('examples', 0):>9,}  {tables.visible(str(value.get('source', '')))}"
+                f"  {name:<8} {value.get('examples', 0):>9,}  {tables.visible(str(value.get('file', '')))}"
             )
         else:
             lines.append(f"  {name:<8} {tables.format_metric(name, value):>9}")
