@@ -2,7 +2,7 @@
 
 Shape legend: B batch, T time, I input features, H hidden, L layers, D directions.
 
-torch runs packed sequences step by step, in training 1.2 to 4 times slower than oneDNN runs a full batch. So
+torch runs packed sequences step by step, in training more slowly than oneDNN runs a full batch. So
 the batch runs in full, with one more input feature that is 1 in the padding. Its weight closes the input gate
 and opens the forget gate, so ``c' = 1 * c + 0 * g``: to the last bit, padding leaves the cell as it was, and
 its gradient too. The forward direction then ends with the cell of its last real step. The backward direction
