@@ -73,6 +73,7 @@ class Display(Observer):
         self.began = self.shown = time.monotonic()
         self.recent: deque[tuple[float, int]] = deque()
         self.is_scoring = False
+        self.pace_length = 0
 
     def __enter__(self) -> "Display":
         return self
@@ -178,18 +179,19 @@ class Display(Observer):
         parts = []
         if progress.mean_loss is not None:
             parts.append(f"loss {progress.mean_loss:.3f}")
-        if self.is_scoring:
-            parts.append("validating")
-        else:
-            left = self.seconds_left(progress, now)
-            if left is not None:
-                # With patience the end may come sooner than the last epoch's.
-                parts.append(f"{'at most ' if self.plan.patience else ''}{clock(left)} left")
+        left = self.seconds_left(progress, now)
+        if left is not None:
+            # With patience the end may come sooner than the last epoch's.
+            parts.append(f"{'at most ' if self.plan.patience else ''}{clock(left)} left")
         if progress.best_metric is not None:
             parts.append(f"best {self.plan.metric} {format_metric(self.plan.metric, progress.best_metric)}")
-        speed = self.speed()
-        if speed is not None and not self.is_scoring:
+        if self.is_scoring:
+            parts.append(
+                "validating".ljust(self.pace_length)
+            )  # as long as the speed, so that the bar stays still
+        elif (speed := self.speed()) is not None:
             parts.append(f"{speed:,.0f} sequences/s")
+            self.pace_length = len(parts[-1])
         return parts
 
     def seconds_left(self, progress: Progress, now: float) -> float | None:
