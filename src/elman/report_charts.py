@@ -91,7 +91,7 @@ def length_bars(lengths: Sequence[int]) -> dict[str, Any]:
     }
     return {
         "traces": [trace],
-        "x": {"title": "steps in a sequence"},
+        "x": {"title": "steps in a sequence"} | ({"step": 1} if high - low <= 12 else {}),
         "y": {"title": "sequences", "from_zero": True},
     }
 
