@@ -1,4 +1,4 @@
-"""Choosing a backend, out loud; and the operator that traced programs hold."""
+"""Choosing a backend, out loud."""
 
 import logging
 
@@ -7,7 +7,7 @@ import torch
 
 import elman.nn
 from elman.errors import ConfigError
-from elman.kernels import BACKENDS, dispatch, held, traced, use
+from elman.kernels import BACKENDS, dispatch, held, use
 from elman.kernels.dispatch import Backend
 
 
@@ -85,17 +85,3 @@ def test_held_padding_is_used_for_full_enough_batches_of_an_lstm_only():
     assert not suits(elman.nn.GRU(3, 4, batch_first=True))
     both = elman.nn.LSTM(3, 4, bidirectional=True, batch_first=True)
     assert not suits(both, state=tuple(torch.ones(2, 4, 4) for _ in range(2)))
-
-
-@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
-def test_the_operator_passes_the_checks_torch_has_for_operators(kind):
-    layer = getattr(elman.nn, kind)(3, 4, bidirectional=True, batch_first=True)
-    stack = layer._stack()
-    state = [torch.zeros(2, 2, 4) for _ in stack.cell.state]
-    weights = [weight.detach().requires_grad_() for weight in stack.weights]
-    reset = torch.tensor([[False, True, False], [False, False, False]])
-    settings = (stack.mode, True, 1, True, True, None)
-    afresh = [part[:, :1].clone() for part in state]
-    inputs = (torch.ones(2, 3, 3), state, weights, torch.tensor([3, 2]), reset, afresh, *settings)
-    checks = ("test_schema", "test_autograd_registration", "test_faketensor")
-    torch.library.opcheck(traced._recurrence, inputs, test_utils=checks)

@@ -1,10 +1,9 @@
-"""The layers take the place of torch.nn's: construction, errors, copies, changed weights, autocast, tracing.
+"""The layers take the place of torch.nn's: construction, errors, copies, changed weights, autocast.
 
 What they compute is held by tests/laws/test_layers_*.py.
 """
 
 import copy
-import shutil
 
 import pytest
 import torch
@@ -356,53 +355,3 @@ def test_orthogonal_blocks_come_from_the_global_generator(name):
         if key.startswith("weight_hh"):
             for block in weight.split(4):
                 assert torch.allclose(block.T @ block, torch.eye(4), atol=1e-5)
-
-
-@pytest.mark.parametrize("options", ["plain", "lengths", "lengths and reset"])
-@pytest.mark.parametrize("name", LAYERS)
-def test_a_whole_compiled_graph_gives_equal_outputs_and_gradients(name, options):
-    check_compiled(name, options, "aot_eager")
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("name", LAYERS)
-def test_inductor_gives_equal_outputs_and_gradients(name):
-    check_compiled(name, "lengths", "inductor")
-
-
-def check_compiled(name, options, backend):
-    """Compare a compiled layer with itself, for a second batch of another shape too."""
-    torch._dynamo.reset()
-    layer = getattr(elman.nn, name)(3, 4, 2, bidirectional=True, batch_first=True)
-    compiled = torch.compile(layer, fullgraph=True, backend=backend, dynamic=True)
-    for batch, steps in ((4, 6), (2, 9)):
-        x = torch.randn(batch, steps, 3)
-        given = {}
-        if "lengths" in options:
-            given["lengths"] = torch.arange(batch) + 2
-        if "reset" in options:
-            given["reset"] = torch.eye(batch, steps).bool()
-        results = []
-        for module in (layer, compiled):
-            layer.zero_grad()
-            result = flat(module(x, **given))
-            sum(part.square().sum() for part in result).backward()
-            results.append([*result, *(p.grad.clone() for p in layer.parameters())])
-        assert all((a - b).abs().max() <= 10 * FLOAT32 for a, b in zip(*results, strict=True))
-
-
-@pytest.mark.parametrize("strict", [False, True], ids=["as it runs", "strict"])
-@pytest.mark.parametrize("name", LAYERS)
-def test_an_exported_layer_takes_any_batch_and_any_time(name, strict):
-    layer = getattr(elman.nn, name)(3, 4, 2, bidirectional=True, batch_first=True).eval()
-    batch, time = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("time", min=1, max=512)
-    example = {"lengths": torch.tensor([5, 2])}
-    shapes = {"input": {0: batch, 1: time}, "lengths": {0: batch}}
-    program = torch.export.export(
-        layer, (torch.randn(2, 5, 3),), example, dynamic_shapes=shapes, strict=strict
-    ).module()
-    for rows, steps in ((2, 5), (3, 11), (1, 1)):
-        x, lengths = torch.randn(rows, steps, 3), torch.arange(rows).clamp(max=steps)
-        assert close(program(x, lengths=lengths), layer(x, lengths=lengths))
