@@ -188,6 +188,16 @@ def test_words_and_their_spellings_stand_side_by_side():
     assert torch.equal(found.data[1, 0], torch.cat([layer.tokens.weight[2], summary[0]]))
 
 
+def test_the_vector_of_a_pair_is_added_to_that_of_its_second_token():
+    layer = WordEmbedding(TokenEmbedding(9, 4), pairs=TokenEmbedding(5, 4))
+    tokens, pairs = Padded(torch.tensor([[3, 2]]), [2]), Padded(torch.tensor([[0, 4]]), [2])
+    found = layer({"tokens": tokens, "pairs": pairs}).data[0]
+    assert torch.equal(found[0], layer.tokens.weight[3])
+    assert torch.equal(found[1], layer.tokens.weight[2] + layer.pairs.weight[4])
+    with pytest.raises(ConfigError, match="make them alike"):
+        WordEmbedding(TokenEmbedding(9, 4), pairs=TokenEmbedding(5, 3))
+
+
 def test_a_batch_without_words_is_read():
     layer = WordEmbedding(TokenEmbedding(9, 4), CharacterSummary(7, 6))
     nothing = Padded(torch.zeros(2, 1, dtype=torch.long), [0, 0])

@@ -1,9 +1,9 @@
 """PADDING, for whole networks: padding and batch-mates change neither outputs nor gradients.
 
-For every pooling, cell, direction, kind of input and way of tagging: the scores of a row are those of the row
-alone, and the gradient of a batch's summed loss is the sum of the gradients of its rows alone. The padding is
-filled with garbage, so that whoever looks at it is found out; the last tests plant the usual bugs, and see the
-law fail.
+For every pooling, cell, direction, kind of input and way of tagging: the scores of a row are those of the
+row alone, and the gradient of a batch's summed loss is the sum of the gradients of its rows alone. The padding
+is filled with garbage, so that whoever looks at it is found out; the last tests plant the usual bugs, and see
+the law fail.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from elman.padded import Padded
 from elman.patterns import PATTERNS, Classifier, tag
 
 VOCABULARY, CHARACTERS, COLUMNS, LABELS = 7, 5, 3, 4
-INPUTS = ("words", "recurrent spelling", "convolved spelling", "one-hot", "numbers")
+INPUTS = ("words", "recurrent spelling", "convolved spelling", "one-hot", "pairs", "numbers")
 LEGAL = (
     [True, True, False, True],
     [
@@ -41,6 +41,7 @@ class Row:
     """One sequence in all the forms that an input layer may ask for."""
 
     tokens: torch.Tensor
+    pairs: torch.Tensor
     words: list[tuple[int, ...]]
     numbers: torch.Tensor
     label: int
@@ -59,6 +60,7 @@ def make_row(length, dtype):
     ]
     return Row(
         torch.randint(1, VOCABULARY, (length,)),
+        torch.randint(0, VOCABULARY, (length,)),
         words,
         torch.randn(length, COLUMNS, dtype=dtype),
         int(torch.randint(LABELS, ())),
@@ -84,6 +86,7 @@ def make_batch(pattern, rows, *, extra=0, mates=()):
     index = {form: place for place, form in enumerate(forms)}
     features = {
         "tokens": fill([row.tokens for row in rows], steps, lambda shape: torch.randint(VOCABULARY, shape)),
+        "pairs": fill([row.pairs for row in rows], steps, lambda shape: torch.randint(VOCABULARY, shape)),
         "numbers": fill(
             [row.numbers for row in rows],
             steps,
@@ -109,6 +112,8 @@ def make_input(kind):
         return NumberInput(COLUMNS, 5)
     if kind == "one-hot":
         return WordEmbedding(TokenEmbedding(VOCABULARY, kind="one-hot"))
+    if kind == "pairs":
+        return WordEmbedding(TokenEmbedding(VOCABULARY, 3), pairs=TokenEmbedding(VOCABULARY, 3))
     reader = {"recurrent spelling": "recurrent", "convolved spelling": "convolution"}.get(kind)
     characters = CharacterSummary(CHARACTERS, 4, kind=reader, embedding_size=3) if reader else None
     return WordEmbedding(TokenEmbedding(VOCABULARY, 3), characters)

@@ -26,7 +26,7 @@ EMBEDDINGS = ("trainable", "sparse", "frozen", "one-hot")
 CONVOLUTION_WIDTHS = (3, 5)
 
 INITIAL_STD = 0.1
-"""Standard deviation of a fresh vector's numbers: small, so that words seen once say little (torch draws 1)."""
+"""Deviation of a fresh vector's numbers: small, so words seen once say little (torch draws 1)."""
 
 
 class TokenEmbedding(nn.Module):
@@ -215,13 +215,20 @@ class WordEmbedding(nn.Module):
     Args:
         tokens: what gives a token its vector.
         characters: what gives a spelling its vector; None for tokens alone.
+        pairs: what gives each pair of neighbouring tokens a vector, of the size of a token's, that is added
+            to the second one's; None for none.
 
     Attributes:
-        output_size: E, of both together.
+        output_size: E, of words and spellings together.
+
+    Raises:
+        ConfigError: vectors of pairs and of tokens have different sizes.
+
+    Source: pairs: Joulin et al. 2017, Bag of tricks for efficient text classification, section 2.2.
 
     `forward(features)` takes "tokens", Padded [B, T], and, where spellings are read, "spellings",
     Padded [U, C], the distinct word forms of the batch, and "spelling_of", Padded [B, T], which of them each
-    word is. It gives Padded [B, T, E].
+    word is; where pairs are read, "pairs", Padded [B, T]. It gives Padded [B, T, E].
 
     Example:
         >>> words = WordEmbedding(TokenEmbedding(9, 4), CharacterSummary(7, 6))
@@ -230,8 +237,19 @@ class WordEmbedding(nn.Module):
         torch.Size([1, 3, 10])
     """
 
-    def __init__(self, tokens: TokenEmbedding, characters: CharacterSummary | None = None) -> None:
+    def __init__(
+        self,
+        tokens: TokenEmbedding,
+        characters: CharacterSummary | None = None,
+        pairs: TokenEmbedding | None = None,
+    ) -> None:
         super().__init__()
+        if pairs is not None and pairs.output_size != tokens.output_size:
+            raise ConfigError(
+                f"a pair's vector has {pairs.output_size} numbers and a token's {tokens.output_size}; "
+                "they are added, so make them alike."
+            )
+        self.pairs = pairs
         self.tokens = tokens
         self.characters = characters
         self.output_size = tokens.output_size + (characters.output_size if characters else 0)
@@ -240,6 +258,8 @@ class WordEmbedding(nn.Module):
         """Return the words' vectors, as the class describes."""
         ids = _feature(features, "tokens")
         vectors = self.tokens(ids.data)
+        if self.pairs is not None:
+            vectors = vectors + self.pairs(_feature(features, "pairs").data)
         if self.characters is None:
             return ids.with_data(vectors)
         summaries = self.characters(_feature(features, "spellings"))
