@@ -1,9 +1,9 @@
 """PADDING, for whole networks: padding and batch-mates change neither outputs nor gradients.
 
 For every pooling, cell, direction, kind of input and way of tagging: the scores of a row are those of the
-row alone, and the gradient of a batch's summed loss is the sum of the gradients of its rows alone. The padding
-is filled with garbage, so that whoever looks at it is found out; the last tests plant the usual bugs, and see
-the law fail.
+row alone, and the gradient of a batch's summed loss is the sum of the gradients of its rows alone. The
+padding is filled with garbage, so that whoever looks at it is found out; the last tests plant the usual bugs,
+and see the law fail.
 """
 
 from dataclasses import dataclass
