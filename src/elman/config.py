@@ -75,10 +75,12 @@ class Settings(BaseModel):
         None,
         description="What a word's spelling adds to its vector: none, a recurrent summary or a convolution.",
     )
+    pairs: bool | None = Field(None, description="Also give each pair of neighbouring tokens a vector.")
     initial_state: InitialStateName = Field("zeros", description="The state before the first step.")
     pooling: PoolingName | None = Field(None, description="classify: how a sequence becomes one vector.")
     crf: bool | None = Field(None, description="tag: score whole tag sequences (default: for BIO tags).")
     dropout: Rate | None = Field(None, description="Share of units switched off while training.")
+    input_dropout: Rate | None = Field(None, description="The same for what the first layer reads.")
     init: InitName | None = Field(None, description="Initial recurrent weights: torch's, or orthogonal.")
     forget_bias: float | None = Field(None, description="Initial bias of the LSTM's forget gate.")
 
@@ -138,10 +140,12 @@ class TrainArguments(TypedDict, total=False):
     embedding_size: int
     vectors: str
     characters: CharactersName
+    pairs: bool
     initial_state: InitialStateName
     pooling: PoolingName
     crf: bool
     dropout: float
+    input_dropout: float
     init: InitName
     forget_bias: float
     tokens: TokensName

@@ -25,6 +25,7 @@ class Dataset:
         kind: "text" or "series".
         train, valid, test: the examples; `test` is empty where none was asked for.
         sources: part -> what it came from, in words.
+        input_columns, target_column: the columns that were read; none for pairs in memory.
     """
 
     kind: str
@@ -32,6 +33,16 @@ class Dataset:
     valid: Sequence[Example]
     test: Sequence[Example]
     sources: Mapping[str, str]
+    input_columns: Sequence[str] = ()
+    target_column: str | None = None
+
+    def name_columns(self, settings: Settings) -> Settings:
+        """Return the settings with the columns that were read, so that other files are read alike."""
+        if self.target_column is None:
+            return settings
+        return settings.model_copy(
+            update={"input": ",".join(self.input_columns), "target": self.target_column}
+        )
 
     def counts(self) -> str:
         """Return one line that says how many examples each part has, and where from."""
@@ -108,7 +119,22 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
             words[part] = _name(source)
         if not parts[part]:
             raise DataError(f"{words[part]}: has no example for the {part} part.")
-    return Dataset(reading.kind, parts["train"], parts["valid"], parts["test"], words)
+    return Dataset(
+        reading.kind,
+        parts["train"],
+        parts["valid"],
+        parts["test"],
+        words,
+        *_columns_read(reading),
+    )
+
+
+def _columns_read(reading: Reading) -> tuple[Sequence[str], str | None]:
+    """Return the columns of the training data, to be read again in other files; none where they have no names."""
+    names = [*reading.input_columns, reading.target_column or ""]
+    if reading.columns == ["input", "target"] or any("," in name for name in names):
+        return (), None
+    return reading.input_columns, reading.target_column
 
 
 def _hold_out(

@@ -71,7 +71,7 @@ class Run:
 
     def predict_file(self, path: str | Path) -> list[Prediction]:
         """Return a prediction for each example of a file, in its order; targets are not needed."""
-        reading = read_part(self.settings, path, kind=self.task.inputs.kind, need_target=False)
+        reading = read_part(self.chosen, path, kind=self.task.inputs.kind, need_target=False)
         return self.predict_examples(reading.examples)
 
     def predict_examples(self, examples: Sequence[Example]) -> list[Prediction]:
@@ -85,7 +85,7 @@ class Run:
         Args:
             data: a path, or pairs, dicts or a data frame with the columns of the training data.
         """
-        reading = read_part(self.settings, data, kind=self.task.inputs.kind)
+        reading = read_part(self.chosen, data, kind=self.task.inputs.kind)
         return score(self.task, self.model, self.baseline, reading.examples)
 
     def neighbours(self, word: str, count: int = 10) -> list[tuple[str, float]]:

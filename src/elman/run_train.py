@@ -112,7 +112,7 @@ def _train(
     dataset = read_dataset(settings, given)
     announce(f"data: {dataset.counts()}")
     _check_same_data(folder, stored.get("data", {}), dataset)
-    task = TASKS[str(settings.task)].prepare(settings, dataset.train, dataset.kind)
+    task = TASKS[str(settings.task)].prepare(dataset.name_columns(settings), dataset.train, dataset.kind)
     batches = task.batches(dataset.train)
     task.choose_lengths(batches.num_batches)
     for line in task.choices(settings):

@@ -29,6 +29,7 @@ class Encoded:
         length: steps, 0 or more.
         tokens: ids, *[T]*, int64.
         spellings: for each token the row of the spelling table, *[T]*, int64.
+        pairs: for each token the id of the pair that it makes with the one before it, *[T]*, int64.
         numbers: *[T, I]*, float32.
         target: the id of a label, one id a step *[T]* int64, or None.
     """
@@ -36,6 +37,7 @@ class Encoded:
     length: int
     tokens: Ids | None = None
     spellings: Ids | None = None
+    pairs: Ids | None = None
     numbers: NDArray[np.float32] | None = None
     target: int | Ids | None = None
 
@@ -45,8 +47,8 @@ class Batch:
     """Some examples as tensors.
 
     Args:
-        features: "tokens": ids [B, T]; "numbers": [B, T, I]; "spellings": character ids of the distinct words
-            [U, C], and "spelling_of": each token's row among those [B, T].
+        features: "tokens", "pairs": ids [B, T]; "numbers": [B, T, I]; "spellings": character ids of the
+            distinct words [U, C], and "spelling_of": each token's row among those [B, T].
         target: ids [B] or Padded [B, T]; None where it is not known.
         rows: which examples these are.
         steps: real steps in the batch.
@@ -102,7 +104,7 @@ def collate(
     mask = np.arange(max(1, int(lengths.max()))) < lengths[:, None]
     counts = torch.from_numpy(lengths)
     features: dict[str, Padded] = {}
-    for name in ("tokens", "numbers"):
+    for name in ("tokens", "pairs", "numbers"):
         parts = _gather(items, name)
         if parts is not None:
             features[name] = Padded(_scatter(parts, mask), counts)

@@ -34,7 +34,7 @@ RECIPE: dict[str, Any] = {
     "bidirectional": True,
     "pooling": "mean+max",
     "dropout": 0.5,
-    "batch_size": 32,
+    "batch_size": 64,
     "learning_rate": 2e-3,
     "decay": "linear",
     "clip_norm": 5.0,
@@ -46,15 +46,19 @@ TEXT_RECIPES: dict[str, dict[str, Any]] = {
     "words": {
         "embedding_size": 100,
         "lowercase": True,
-        "characters": "none",
+        "characters": "convolution",
+        "pairs": True,
         "unknown_rate": 0.25,
+        "input_dropout": 0.5,
         "min_count": 1,
     },
     "characters": {
-        "embedding_size": 32,
+        "embedding_size": 64,
         "lowercase": False,
         "characters": "none",
+        "pairs": True,
         "unknown_rate": 0.0,
+        "input_dropout": 0.2,
         "min_count": 1,
     },
 }
@@ -69,6 +73,8 @@ class Classify(Task):
     @classmethod
     def prepare(cls, settings: Settings, train: Sequence[Example], kind: str) -> "Classify":
         """Choose what is open, and make the vocabularies of tokens and labels."""
+        if settings.pairs and settings.embedding == "one-hot":
+            raise ConfigError("pairs adds vectors to those of tokens; one-hot tokens have none (--no-pairs).")
         if settings.crf:
             raise ConfigError("crf is for --task tag; a classifier gives one label a sequence.")
         _check_targets(train)
@@ -76,6 +82,9 @@ class Classify(Task):
         if kind == "text":
             tokens = choose_cut(settings, train)
             recipe |= {"tokens": tokens} | TEXT_RECIPES[tokens]
+            recipe["pairs"] = settings.embedding != "one-hot"
+        else:
+            recipe["input_dropout"] = 0.0
         if settings.cell == "lstm":
             recipe["forget_bias"] = 1.0
         chosen = choose(settings, recipe | {"kind": kind})
@@ -112,6 +121,7 @@ class Classify(Task):
             num_labels=len(self.labels),
             pooling=str(self.chosen.pooling),
             dropout=self.chosen.dropout or 0.0,
+            input_dropout=self.chosen.input_dropout or 0.0,
             class_weights=self._class_weights(),
         )
 

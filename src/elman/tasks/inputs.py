@@ -23,6 +23,13 @@ from elman.errors import ConfigError, DataError
 SpellingTable = list[NDArray[np.int64]]
 
 
+JOINT = "\x1f"
+"""Stands between the two tokens of a pair; Unicode's unit separator, which is in no text."""
+
+PAIR_MIN_COUNT = 2
+"""Pairs seen once stand for all unknown ones: that is how the vector of the unknown pair is learned."""
+
+
 @dataclass(frozen=True)
 class TokenInputs:
     """Text as token ids and, for words, the character ids of each distinct word form.
@@ -32,6 +39,7 @@ class TokenInputs:
         lowercase: whether tokens are looked up in lower case (their spelling keeps its case).
         vocab: the tokens.
         characters: the characters of the spellings; None where no spelling is read.
+        pairs: the pairs of neighbouring tokens; None where they are not read.
         max_length: tokens that are read of each input; None: all.
     """
 
@@ -39,6 +47,7 @@ class TokenInputs:
     lowercase: bool
     vocab: Vocab
     characters: Vocab | None
+    pairs: Vocab | None = None
     max_length: int | None = None
 
     kind = "text"
@@ -67,13 +76,15 @@ class TokenInputs:
         rows = [self.tokens_of(example) for example in examples]
         folded = [[token.lower() for token in row] for row in rows] if self.lowercase else rows
         ids = [self.vocab.ids(row) for row in folded]
+        encoded = [Encoded(length=len(row), tokens=row) for row in ids]
+        if self.pairs is not None:
+            pair_ids = [self.pairs.ids(pairs_of(row)) for row in folded]
+            encoded = [replace(row, pairs=pairs) for row, pairs in zip(encoded, pair_ids, strict=True)]
         if self.characters is None:
-            return [Encoded(length=len(row), tokens=row) for row in ids], None
+            return encoded, None
         spellings = Spellings(self.characters)
-        encoded = [
-            Encoded(length=len(row), tokens=row_ids, spellings=spellings.ids(row))
-            for row, row_ids in zip(rows, ids, strict=True)
-        ]
+        spelled = [spellings.ids(row) for row in rows]
+        encoded = [replace(row, spellings=places) for row, places in zip(encoded, spelled, strict=True)]
         return encoded, spellings.table
 
     def to_json(self) -> dict[str, Any]:
@@ -85,17 +96,19 @@ class TokenInputs:
             "max_length": self.max_length,
             "vocab": self.vocab.to_json(),
             "characters": self.characters.to_json() if self.characters else None,
+            "pairs": self.pairs.to_json() if self.pairs else None,
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "TokenInputs":
         """Return the inputs that `to_json` described."""
-        characters = values["characters"]
+        characters, pairs = values["characters"], values["pairs"]
         return cls(
             cut=values["cut"],
             lowercase=values["lowercase"],
             vocab=Vocab.from_json(values["vocab"]),
             characters=Vocab.from_json(characters) if characters else None,
+            pairs=Vocab.from_json(pairs) if pairs else None,
             max_length=values["max_length"],
         )
 
@@ -171,15 +184,14 @@ def make_token_inputs(chosen: Settings, train: Sequence[Example]) -> TokenInputs
         chosen: settings with `tokens`, `lowercase`, `min_count` and `characters` decided.
         train: the training examples.
     """
-    bare = TokenInputs(
-        chosen.tokens or "words", bool(chosen.lowercase), Vocab.build([]), None, chosen.max_length
+    nothing = Vocab.build([])
+    inputs = TokenInputs(
+        chosen.tokens or "words", bool(chosen.lowercase), nothing, None, max_length=chosen.max_length
     )
-    rows = [bare.tokens_of(example) for example in train]
-    characters = None
-    if chosen.characters != "none":
-        characters = Vocab.build(character for row in rows for token in row for character in token)
+    rows = [inputs.tokens_of(example) for example in train]
+    folded = [[token.lower() for token in row] for row in rows] if chosen.lowercase else rows
     vocab = Vocab.build(
-        (token.lower() if chosen.lowercase else token for row in rows for token in row),
+        (token for row in folded for token in row),
         min_count=chosen.min_count or 1,
         max_size=chosen.max_vocab,
     )
@@ -188,7 +200,24 @@ def make_token_inputs(chosen: Settings, train: Sequence[Example]) -> TokenInputs
             f"{train[0].where}: no token of the training inputs is kept; "
             "lower min_count, or look at the input column."
         )
-    return TokenInputs(bare.cut, bare.lowercase, vocab, characters, chosen.max_length)
+    inputs = replace(inputs, vocab=vocab)
+    if chosen.characters != "none":
+        letters = Vocab.build(character for row in rows for token in row for character in token)
+        inputs = replace(inputs, characters=letters)
+    if chosen.pairs:
+        every = (pair for row in folded for pair in pairs_of(row))
+        inputs = replace(inputs, pairs=Vocab.build(every, min_count=PAIR_MIN_COUNT))
+    return inputs
+
+
+def pairs_of(tokens: Sequence[str]) -> list[str]:
+    """Return each token joined to the one before it; the first one is joined to nothing.
+
+    Example:
+        >>> [pair.replace(JOINT, "+") for pair in pairs_of(["a", "b", "c"])]
+        ['+a', 'a+b', 'b+c']
+    """
+    return [f"{left}{JOINT}{right}" for left, right in zip(("", *tokens), tokens, strict=False)]
 
 
 def refuse_text_settings(settings: Settings) -> None:
@@ -202,6 +231,7 @@ def refuse_text_settings(settings: Settings) -> None:
         "max_vocab",
         "unknown_rate",
         "max_length",
+        "pairs",
     ):
         if getattr(settings, name) is not None:
             raise ConfigError(f"{name} is for text, but the input is a series of numbers; leave it out.")

@@ -33,7 +33,7 @@ MIN_EPOCHS, MAX_EPOCHS, WANTED_STEPS = 8, 40, 3000
 WARMUP_STEPS = 50
 """Steps over which the rate rises, or a tenth of all steps where those are few."""
 
-SPELLING_SIZE, CHARACTER_SIZE = 64, 32
+SPELLING_SIZE, CHARACTER_SIZE = 100, 32
 """Numbers that sum up a word's spelling, and numbers in a character's vector."""
 
 INFERENCE_BATCH = 128
@@ -186,8 +186,15 @@ class Task(ABC):
             counts=torch.tensor(inputs.vocab.counts),
             unknown_rate=chosen.unknown_rate or 0.0,
         )
+        pairs = None
+        if inputs.pairs is not None:
+            pairs = TokenEmbedding(
+                len(inputs.pairs),
+                tokens.output_size,
+                kind="sparse" if chosen.embedding == "sparse" else "trainable",
+            )
         if inputs.characters is None:
-            return WordEmbedding(tokens)
+            return WordEmbedding(tokens, pairs=pairs)
         spelling = CharacterSummary(
             len(inputs.characters),
             SPELLING_SIZE,
@@ -195,7 +202,7 @@ class Task(ABC):
             embedding_size=CHARACTER_SIZE,
             cell=chosen.cell,
         )
-        return WordEmbedding(tokens, spelling)
+        return WordEmbedding(tokens, spelling, pairs)
 
     def encoder(self, input_size: int) -> Encoder:
         """Return the recurrent layers."""
@@ -251,7 +258,11 @@ class Task(ABC):
         if isinstance(self.inputs, SeriesInputs):
             return sizes | {"columns": self.inputs.num_columns}
         sizes["vocabulary"] = len(self.inputs.vocab)
-        return sizes | ({"characters": len(self.inputs.characters)} if self.inputs.characters else {})
+        if self.inputs.characters:
+            sizes["characters"] = len(self.inputs.characters)
+        if self.inputs.pairs:
+            sizes["pairs"] = len(self.inputs.pairs)
+        return sizes
 
     def to_json(self) -> dict[str, Any]:
         """Return what `vocab.json` holds."""
