@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +75,14 @@ def read_part(settings: Settings, source: Any, *, kind: str | None, need_target:
         kind: "text" or "series" where it is known already.
         need_target: whether a row without a target is an error.
     """
-    columns = {
-        "input": split_names(settings.input) or None,
-        "target": settings.target,
-        "columns": split_names(settings.columns) or None,
-        "kind": kind,
-        "need_target": need_target,
-    }
-    if isinstance(source, str | Path):
-        return read_examples(source, **columns)
-    return examples_from(source, **columns)
+    read = partial(read_examples if isinstance(source, str | Path) else examples_from, source)
+    return read(
+        input=split_names(settings.input) or None,
+        target=settings.target,
+        columns=split_names(settings.columns) or None,
+        kind=kind,
+        need_target=need_target,
+    )
 
 
 def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
@@ -130,7 +129,7 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
 
 
 def _columns_read(reading: Reading) -> tuple[Sequence[str], str | None]:
-    """Return the columns of the training data, to be read again in other files; none where they have no names."""
+    """Return the columns of the training data, to be read in other files too; none without names."""
     names = [*reading.input_columns, reading.target_column or ""]
     if reading.columns == ["input", "target"] or any("," in name for name in names):
         return (), None

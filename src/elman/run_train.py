@@ -111,13 +111,14 @@ def _train(
         write_json(folder / "config.json", config)
     dataset = read_dataset(settings, given)
     announce(f"data: {dataset.counts()}")
-    _check_same_data(folder, stored.get("data", {}), dataset)
+    data = dataset.to_json()
+    _check_same_data(folder, stored.get("data", {}), data)
     task = TASKS[str(settings.task)].prepare(dataset.name_columns(settings), dataset.train, dataset.kind)
     batches = task.batches(dataset.train)
     task.choose_lengths(batches.num_batches)
     for line in task.choices(settings):
         announce(line)
-    config |= {"chosen": task.chosen.model_dump(exclude_none=True), "data": dataset.to_json() | task.sizes()}
+    config |= {"chosen": task.chosen.model_dump(exclude_none=True), "data": data | task.sizes()}
     if folder:
         write_json(folder / "vocab.json", task.to_json())
         write_json(folder / "config.json", config)
@@ -248,8 +249,8 @@ def _to_store(settings: Settings) -> dict[str, Any]:
     return values
 
 
-def _check_same_data(folder: Path | None, stored: Mapping[str, Any], dataset: Dataset) -> None:
-    for part, now in dataset.to_json().items():
+def _check_same_data(folder: Path | None, stored: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    for part, now in data.items():
         then = stored.get(part, now)
         if then["sha256"] != now["sha256"]:
             raise DataError(

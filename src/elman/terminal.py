@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from elman import tables
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ def _settings_lines(info: dict[str, Any]) -> str:
         [name, str(given.get(name, value)), "given" if name in given else ""]
         for name, value in info["chosen"].items()
     ]
-    widths = [max(tables.cell_len(tables.visible(row[place])) for row in rows) for place in (0, 1)]
+    widths = [max(cell_len(tables.visible(row[place])) for row in rows) for place in (0, 1)]
     lines = [
         f"  {name:<{widths[0]}}  {tables.pad(tables.visible(value), min(widths[1], 40))}  {origin}".rstrip()
         for name, value, origin in rows

@@ -181,10 +181,10 @@ class Classify(Task):
         for batch in inference_batches(self.batches(examples), pattern):
             scores = pattern.scores(batch)
             out[batch.rows] = scores.double().softmax(1).cpu().numpy()
+            assert isinstance(batch.target, torch.Tensor)  # of Classify.batches, -1 where nothing is known
             known = batch.target >= 0
-            if known.any():
-                count += int(known.sum())
-                total += float(cross_entropy(scores[known], batch.target[known])) * int(known.sum())
+            total += float(cross_entropy(scores[known], batch.target[known], reduction="sum"))
+            count += int(known.sum())
         return out, total / count if count else float("nan")
 
     def _class_weights(self) -> torch.Tensor | None:

@@ -226,7 +226,7 @@ class _Training:
         progress, plan = self.progress, self.plan
         metrics = self._validate()
         progress.epoch += 1
-        is_best = self.evaluate is None or progress.is_better(metrics[plan.metric], plan)
+        is_best = self.evaluate is None or progress.is_better(metrics, plan)
         if is_best:
             self._note_best(metrics)
         progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
@@ -331,7 +331,7 @@ class _Training:
     def _consider_unfinished_epoch(self) -> None:
         """Validate weights that time cut off inside an epoch; they may be the best (and the only ones)."""
         metrics = self._validate()
-        if self.evaluate is None or self.progress.is_better(metrics[self.plan.metric], self.plan):
+        if self.evaluate is None or self.progress.is_better(metrics, self.plan):
             self._note_best(metrics)
 
     def _lap(self) -> float:

@@ -1,6 +1,7 @@
 """PLAN, PROGRESS, OUTCOME: what a training is to do, where it stands, and how it ended; and who looks on."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -101,12 +102,20 @@ class Progress:
         """The mean loss of the epoch's steps so far; None before the first."""
         return self.loss_sum / self.loss_count if self.loss_count else None
 
-    def is_better(self, value: float | None, plan: Plan) -> bool:
-        """Say whether a metric beats the best so far (nothing beats with None or NaN; a tie does not)."""
+    def is_better(self, metrics: Mapping[str, Any], plan: Plan) -> bool:
+        """Say whether the plan's metric beats the best so far.
+
+        Nothing beats with None or NaN. A tie goes to the lower loss, where there is one: on a small
+        validation part the first of many perfect epochs is not the best of them.
+        """
+        value = metrics[plan.metric]
         if value is None or math.isnan(value):
             return False
         if self.best_metric is None:
             return True
+        if value == self.best_metric:
+            loss, best_loss = metrics.get("loss"), self.best_metrics.get("loss")
+            return loss is not None and best_loss is not None and bool(loss < best_loss)
         return value > self.best_metric if plan.larger_is_better else value < self.best_metric
 
     def reason_to_end(self, plan: Plan) -> Reason | None:
