@@ -58,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         True
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # Before torch is loaded: threads that spin while they wait are ten times slower on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = run_command(arguments)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
