@@ -19,7 +19,7 @@ from elman.errors import DataError, MissingExtraError
 PUNCTUATION = "PUNCT"
 """Tag of what the corpus gives no tag: full stops, commas, question marks."""
 
-TRAINING: dict[str, Any] = {}
+TRAINING: dict[str, Any] = {"epochs": 5}
 """Settings beside task, data and folder; what is not said is chosen as for anybody's sentences."""
 
 Sentence = list[tuple[str, str]]

@@ -52,8 +52,12 @@ TRAINING: dict[str, Any] = {
     "dropout": 0.4,
     "input_dropout": 0.3,
     "epochs": 14,
+    "threads": 1,
 }
-"""Settings beside task, data and folder; what is not said is chosen as for anybody's table."""
+"""Settings beside task, data and folder; what is not said is chosen as for anybody's table.
+
+One thread, for names are short: a second one gains little on an idle machine and loses much on a busy one.
+"""
 
 ASKED = ("Kowalczewski", "Ó Dubhthaigh", "Mäkiniemi", "Passalacqua", "Wolkenstein", "Bengtzén")
 """Names to try when the model is trained; those that it was trained on are left out."""
