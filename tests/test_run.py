@@ -193,6 +193,20 @@ def test_labels_unseen_in_training_count_as_errors(mood_run):
     assert math.isfinite(metrics_["loss"])
 
 
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_a_test_part_of_unseen_labels_alone_has_no_loss_and_is_written(tmp_path, task):
+    rows = {
+        "classify": (mood_rows(20), ("a good film", "maybe")),
+        "tag": (tagged_sentences(20), ("x", "NEW")),
+    }
+    train, unseen = rows[task]
+    unseen = unseen if task == "classify" else ([unseen[0]], [unseen[1]])
+    out = tmp_path / "run"
+    run = elman.train(task=task, train=train, test=[unseen], out=str(out), epochs=1, **FAST)
+    assert run.result["test"]["loss"] is None and run.result["test"]["accuracy"] == 0
+    assert elman.load(out).result == run.result
+
+
 def test_predicting_one_text_without_a_list_is_refused(mood_run):
     with pytest.raises(ConfigError, match=r"predict\(\[text\]\)"):
         mood_run.predict("the film was good")

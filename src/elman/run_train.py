@@ -31,7 +31,7 @@ from elman.tasks import TASKS
 from elman.tasks.task import Task
 from elman.training.checkpoint import load_weights, save_weights
 from elman.training.lock import RunLock
-from elman.training.loop import fit
+from elman.training.loop import fit, to_plain
 from elman.training.plan import Observer, Outcome, Plan
 from elman.training.store import Store
 
@@ -197,7 +197,7 @@ def _finish(run: Run, dataset: Dataset, outcome: Outcome, seconds: float) -> Non
         examples = getattr(dataset, name)
         if examples:
             evaluation, part = score(run.task, run.model, run.baseline, examples), name
-            run.result[name] = evaluation.metrics
+            run.result[name] = to_plain(evaluation.metrics)  # a part of unseen labels has no loss
             run.held_out = examples
     if run.folder is None:
         return

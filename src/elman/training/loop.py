@@ -263,7 +263,7 @@ class _Training:
             observer.on_evaluate(self.progress)
         self.pattern.eval()
         with torch.no_grad():
-            metrics: dict[str, Any] = _plain(self.evaluate())
+            metrics: dict[str, Any] = to_plain(self.evaluate())
         if not isinstance(metrics.get(self.plan.metric, ""), int | float | None):
             known = [name for name, value in metrics.items() if isinstance(value, int | float | None)]
             raise ConfigError(unknown_name("metric", self.plan.metric, known))
@@ -340,12 +340,12 @@ class _Training:
         return self.lapped - before
 
 
-def _plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return metrics as JSON can hold them: numpy's numbers as Python's, NaN and infinity as None."""
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): to_plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(each) for each in value]
+        return [to_plain(each) for each in value]
     if isinstance(value, np.generic | Tensor):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
