@@ -23,8 +23,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 Sentence = tuple[list[str], list[str]]
 
 EPOCHS, BATCH, POOL = 8, 32, 50
-WORD_SIZE, CHARACTER_SIZE, SPELLING_SIZE, HIDDEN, LAYERS = 100, 32, 64, 128, 2
-DROPOUT, UNKNOWN_RATE, RATE, WARMUP, CLIP = 0.33, 0.25, 2e-3, 50, 5.0
+WORD_SIZE, CHARACTER_SIZE, SPELLING_SIZE, HIDDEN, LAYERS = 100, 32, 100, 128, 2
+DROPOUT, INPUT_DROPOUT = 0.5, 0.4
+UNKNOWN_RATE, RATE, WARMUP, CLIP = 0.25, 2e-3, 50, 5.0
 LONGEST_WORD = 64
 
 
@@ -155,6 +156,7 @@ class Tagger(nn.Module):
             WORD_SIZE + SPELLING_SIZE, HIDDEN, LAYERS, batch_first=True, bidirectional=True, dropout=DROPOUT
         )
         self.output = nn.Linear(2 * HIDDEN, num_tags)
+        self.input_dropout = nn.Dropout(INPUT_DROPOUT)
         self.dropout = nn.Dropout(DROPOUT)
         hiding = UNKNOWN_RATE / (UNKNOWN_RATE + counts.float())
         hiding[:2] = 0
@@ -179,7 +181,7 @@ class Tagger(nn.Module):
         summaries = torch.relu(found.amax(2))
         steps = torch.cat([self.words(ids), nn.functional.embedding(batch.form_of, summaries)], 2)
         packed = pack_padded_sequence(
-            self.dropout(steps), batch.lengths, batch_first=True, enforce_sorted=False
+            self.input_dropout(steps), batch.lengths, batch_first=True, enforce_sorted=False
         )
         hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
         scores: Tensor = self.output(self.dropout(hidden))

@@ -28,8 +28,8 @@ RECIPE: dict[str, Any] = {
     "hidden_size": 128,
     "num_layers": 2,
     "bidirectional": True,
-    "dropout": 0.33,
-    "input_dropout": 0.33,
+    "dropout": 0.5,
+    "input_dropout": 0.4,
     "batch_size": 32,
     "learning_rate": 2e-3,
     "decay": "linear",
@@ -45,6 +45,7 @@ class Tag(Task):
     """One tag for each token of a sequence."""
 
     name = "tag"
+    min_epochs = 20
     inputs: TokenInputs
 
     def __init__(

@@ -27,7 +27,7 @@ from elman.tasks.inputs import Inputs, SeriesInputs, SpellingTable, TokenInputs,
 
 TaskType = TypeVar("TaskType", bound="Task")
 
-MIN_EPOCHS, MAX_EPOCHS, WANTED_STEPS = 8, 40, 3000
+MAX_EPOCHS, WANTED_STEPS = 40, 3000
 """Too few updates cost a small set more than too many cost a large one."""
 
 WARMUP_STEPS = 50
@@ -116,6 +116,8 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    min_epochs: ClassVar[int] = 8
+    """Passes over a set however large; more where each step of a sequence is an example."""
     metric: str
     """The validation metric that picks the best weights; higher is better for all but `loss`."""
 
@@ -227,7 +229,7 @@ class Task(ABC):
         """
         epochs, warmup = self.chosen.epochs, self.chosen.warmup
         if epochs is None:
-            epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, -(-WANTED_STEPS // num_batches)))
+            epochs = min(MAX_EPOCHS, max(self.min_epochs, -(-WANTED_STEPS // num_batches)))
         if warmup is None:
             warmup = min(WARMUP_STEPS, epochs * num_batches // 10)
         self.chosen = self.chosen.model_copy(update={"epochs": epochs, "warmup": warmup})
