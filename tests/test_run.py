@@ -207,6 +207,25 @@ def test_a_test_part_of_unseen_labels_alone_has_no_loss_and_is_written(tmp_path,
     assert elman.load(out).result == run.result
 
 
+def test_columns_keep_their_names_in_parts_where_they_stand_elsewhere(tmp_path):
+    train = write_csv(tmp_path / "train.csv", mood_rows(40))
+    other = tmp_path / "test.csv"
+    other.write_text("id,label,text\n1,yes,the film was good\n2,no,the film was bad\n")
+    run = elman.train(task="classify", train=str(train), valid=str(other), epochs=1, **FAST)
+    assert run.samples(2) == [("the film was good", "yes"), ("the film was bad", "no")]
+    other.write_text("id,label\n1,yes\n")
+    with pytest.raises(DataError, match=r"test\.csv.*unknown column 'text'"):
+        elman.train(task="classify", train=str(train), test=str(other), epochs=1, **FAST)
+
+
+def test_columns_known_by_number_are_not_looked_up_in_another_format(tmp_path):
+    train = write_conll(tmp_path / "train.conll", tagged_sentences(30))
+    other = tmp_path / "valid.conllu"
+    other.write_text("1\tAda\t_\tB-PER\t_\t_\t0\troot\t_\t_\n2\tsleeps\t_\tO\t_\t_\t1\tdep\t_\t_\n")
+    run = elman.train(task="tag", train=str(train), valid=str(other), epochs=1, **FAST)
+    assert run.samples(1) == [(("Ada", "sleeps"), ("B-PER", "O"))]
+
+
 def test_predicting_one_text_without_a_list_is_refused(mood_run):
     with pytest.raises(ConfigError, match=r"predict\(\[text\]\)"):
         mood_run.predict("the film was good")

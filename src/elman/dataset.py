@@ -114,7 +114,8 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
             )
             words[part] = f"{source:g} of train"
         else:
-            parts[part] = read_part(settings, source, kind=reading.kind).examples
+            alike = _with_columns_of(reading, settings, sources["train"], source)
+            parts[part] = read_part(alike, source, kind=reading.kind).examples
             words[part] = _name(source)
         if not parts[part]:
             raise DataError(f"{words[part]}: has no example for the {part} part.")
@@ -134,6 +135,19 @@ def _columns_read(reading: Reading) -> tuple[Sequence[str], str | None]:
     if reading.columns == ["input", "target"] or any("," in name for name in names):
         return (), None
     return reading.input_columns, reading.target_column
+
+
+def _with_columns_of(reading: Reading, settings: Settings, train: Any, source: Any) -> Settings:
+    """Return settings by which another part is read: what the user left open is found by train's names.
+
+    Columns that have numbers for names say nothing of a file in another format.
+    """
+    inputs, target = _columns_read(reading)
+    is_numbered = isinstance(train, str | Path) and all(name.isdigit() for name in reading.columns)
+    if target is None or (is_numbered and Path(train).suffix != Path(str(source)).suffix):
+        return settings
+    found = {"input": settings.input or ",".join(inputs), "target": settings.target or target}
+    return settings.model_copy(update=found)
 
 
 def _hold_out(
