@@ -36,7 +36,7 @@ DEMOS: dict[str, Demo] = {
     ),
     "cantonese": Demo(
         about="the part of speech of each word of spoken Cantonese (words in, one tag a word out)",
-        time="2-3 min",
+        time="1-3 min",
         module="elman.demos.cantonese",
     ),
 }

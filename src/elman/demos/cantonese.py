@@ -74,7 +74,7 @@ def split(recordings: Sequence[Path]) -> dict[str, list[Path]]:
 
     Example:
         >>> {part: len(files) for part, files in split([Path(str(n)) for n in range(58)]).items()}
-        {'train': 46, 'valid': 6, 'test': 6}
+        {'train': 47, 'valid': 6, 'test': 5}
     """
     parts: dict[str, list[Path]] = {"train": [], "valid": [], "test": []}
     for number, path in enumerate(recordings):
