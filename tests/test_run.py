@@ -226,6 +226,15 @@ def test_columns_known_by_number_are_not_looked_up_in_another_format(tmp_path):
     assert run.samples(1) == [(("Ada", "sleeps"), ("B-PER", "O"))]
 
 
+def test_texts_to_tag_are_cut_as_the_training_texts_were(tmp_path):
+    path = write_csv(tmp_path / "train.csv", [("a well-known fact", "DET ADJ NOUN"), ("so?", "X")] * 5)
+    out = tmp_path / "run"
+    run = elman.train(task="tag", train=str(path), valid=str(path), out=str(out), epochs=1, **FAST)
+    for model in (run, elman.load(out)):
+        assert model.predict(["a well-known\tfact ?"])[0].tokens == ["a", "well-known", "fact", "?"]
+        assert [len(row.tags) for row in model.predict_file(path)[:2]] == [3, 1]
+
+
 def test_predicting_one_text_without_a_list_is_refused(mood_run):
     with pytest.raises(ConfigError, match=r"predict\(\[text\]\)"):
         mood_run.predict("the film was good")

@@ -66,19 +66,24 @@ def split_characters(text: str) -> list[str]:
 
 
 def tokenise(
-    sequence: str | Sequence[str], tokens: Literal["words", "characters"], *, lowercase: bool = False
+    sequence: str | Sequence[str],
+    tokens: Literal["words", "characters", "spaces"],
+    *,
+    lowercase: bool = False,
 ) -> list[str]:
     """Return the tokens of a text; a sequence of tokens is left as it is.
 
     Args:
         sequence: a text, or its tokens.
-        tokens: how to cut a text.
+        tokens: how to cut a text; "spaces": at white space alone.
         lowercase: bring every token to lower case.
     """
     if not isinstance(sequence, str):
         made = list(sequence)
         return [token.lower() for token in made] if lowercase else made
     text = sequence.lower() if lowercase else sequence
+    if tokens == "spaces":
+        return text.split()
     return split_words(text) if tokens == "words" else split_characters(text)
 
 

@@ -35,7 +35,7 @@ class TokenInputs:
     """Text as token ids and, for words, the character ids of each distinct word form.
 
     Args:
-        cut: how a text is cut into tokens: "words" or "characters".
+        cut: how a text is cut into tokens: "words", "characters", or "spaces" (at white space alone).
         lowercase: whether tokens are looked up in lower case (their spelling keeps its case).
         vocab: the tokens.
         characters: the characters of the spellings; None where no spelling is read.
@@ -43,7 +43,7 @@ class TokenInputs:
         max_length: tokens that are read of each input; None: all.
     """
 
-    cut: Literal["words", "characters"]
+    cut: Literal["words", "characters", "spaces"]
     lowercase: bool
     vocab: Vocab
     characters: Vocab | None

@@ -67,6 +67,7 @@ class Tag(Task):
                 raise ConfigError(f"{name} is for --task classify; a tagger gives every token its tag.")
         if settings.class_weights != "none":
             raise ConfigError("class_weights is for --task classify.")
+        is_cut_at_spaces = isinstance(train[0].input, str)
         train = [_aligned(example) for example in train]
         labels = Vocab.build((tag for example in train for tag in example.target), specials=())
         if len(labels) < 2:
@@ -82,6 +83,8 @@ class Tag(Task):
         chosen = choose(settings, recipe)
         inputs = make_inputs(chosen, train)
         assert isinstance(inputs, TokenInputs)
+        if is_cut_at_spaces:  # as the training texts were, to stay beside their tags
+            inputs = replace(inputs, cut="spaces")
         scheme = metrics.tag_scheme(labels.tokens)
         constrained = all(metrics.is_legal(example.target, scheme) for example in train)
         return with_vectors(cls(chosen, inputs, labels, constrained))
