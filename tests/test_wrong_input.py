@@ -198,6 +198,25 @@ def test_a_folder_without_a_run_is_named(tmp_path, capsys):
     assert "no config.json" in refused(capsys, "predict", str(tmp_path), "a good film")
 
 
+@pytest.mark.parametrize("wrong", [["--target", "lable"], ["--metric", "f1"], ["--bptt-window", "2"]])
+def test_after_a_mistake_the_same_folder_can_be_named_again(good, tmp_path, capsys, wrong):
+    run = tmp_path / "run"
+    assert main([*classify(good, run), *wrong]) in (1, 2)
+    assert main(classify(good, run)) == 0
+
+
+def test_a_run_that_has_not_trained_yet_is_named(good, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(classify(good, run)) == 0
+    (run / "model.safetensors").unlink()
+    capsys.readouterr()
+    assert f"--resume {run}" in refused(capsys, "predict", str(run), "a good film")
+    config = json.loads((run / "config.json").read_text())
+    del config["chosen"]  # as it is while the data are read
+    (run / "config.json").write_text(json.dumps(config))
+    assert f"--resume {run}" in refused(capsys, "info", str(run))
+
+
 def test_a_series_given_to_a_text_model_is_named(good, tmp_path, capsys):
     run = tmp_path / "run"
     assert main(classify(good, run)) == 0

@@ -12,7 +12,7 @@ from elman.baselines import Baseline, from_tensors
 from elman.config import Settings, make_settings
 from elman.data.example import Example
 from elman.dataset import read_part
-from elman.errors import CheckpointError, ConfigError, DataError
+from elman.errors import CheckpointError, ConfigError, DataError, RunError
 from elman.patterns.pattern import Pattern
 from elman.run_folder import read_config, read_journal, read_json
 from elman.tasks import task_from_json
@@ -148,6 +148,10 @@ def load(folder: str | Path) -> Run:
     """
     folder = Path(folder)
     config = read_config(folder)
+    if "chosen" not in config or not (folder / "model.safetensors").exists():
+        raise RunError(
+            f"{folder}: holds no trained model yet; go on training it with: elman train --resume {folder}"
+        )
     task = task_from_json(
         make_settings(config["chosen"], source=str(folder / "config.json")), read_json(folder / "vocab.json")
     )

@@ -52,6 +52,16 @@ def make_folder(path: str | Path) -> Path:
     return folder
 
 
+def give_back(folder: Path) -> None:
+    """Delete what a run wrote before its first step, so that its folder can be named again.
+
+    For a run that a setting or its data ended; a folder with weights or checkpoints stays as it is.
+    """
+    if not any((folder / name).exists() for name in ("model.safetensors", "checkpoints")):
+        for name in ("config.json", "vocab.json", "baseline.safetensors"):
+            (folder / name).unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file beside its place, flush it to the disk, and move it there in one step.
 

@@ -15,12 +15,13 @@ import torch
 from elman import progress
 from elman.config import Settings, TrainArguments, make_settings
 from elman.dataset import PARTS, Dataset, read_dataset
-from elman.errors import ConfigError, DataError
+from elman.errors import ConfigError, DataError, MissingExtraError
 from elman.patterns.pattern import Pattern
 from elman.report import ReportData, write_report
 from elman.run import Run, score
 from elman.run_folder import (
     FORMAT,
+    give_back,
     make_folder,
     read_config,
     read_journal,
@@ -92,7 +93,12 @@ def train_run(
     else:
         folder = make_folder(settings.out) if settings.out is not None else None
     with RunLock(folder) if folder else nullcontext():
-        return _train(settings, data, folder, observers, announce)
+        try:
+            return _train(settings, data, folder, observers, announce)
+        except (ConfigError, DataError, MissingExtraError):
+            if folder and settings.resume is None:
+                give_back(folder)
+            raise
 
 
 def _train(
