@@ -287,6 +287,17 @@ def test_training_can_start_from_another_runs_weights(mood_run, tmp_path):
         assert torch.allclose(run.model.state_dict()[name], weight, atol=1e-8)
 
 
+def test_weights_whose_labels_stand_in_another_order_are_refused(tmp_path):
+    rows = [(np.full((3, 1), float(number)), "down" if number < 5 else "up") for number in range(20)]
+    first = elman.train(task="classify", train=rows, out=str(tmp_path / "first"), epochs=1, **FAST)
+    assert first.task.labels.tokens == ["up", "down"]
+    swapped = [(series, {"up": "down", "down": "up"}[label]) for series, label in rows]
+    with pytest.raises(ConfigError, match="other labels"):
+        elman.train(
+            task="classify", train=swapped, start_from=str(tmp_path / "first"), epochs=1, hidden_size=16
+        )
+
+
 def test_a_finished_run_that_is_resumed_stays_as_it_is(mood_run):
     before = (mood_run.folder / "metrics.jsonl").read_bytes()
     again = elman.train(resume=str(mood_run.folder))

@@ -25,6 +25,7 @@ from elman.run_folder import (
     make_folder,
     read_config,
     read_journal,
+    read_json,
     versions,
     write_json,
 )
@@ -155,6 +156,7 @@ def _fresh_model(task: Task) -> Pattern:
     model = task.build_fresh()
     if task.chosen.start_from is not None:
         path = Path(task.chosen.start_from) / "model.safetensors"
+        _check_same_ids(task, Path(task.chosen.start_from))
         tensors, _ = load_weights(path)
         own = model.state_dict()
         wrong = [name for name in own if name not in tensors or tensors[name].shape != own[name].shape]
@@ -166,6 +168,18 @@ def _fresh_model(task: Task) -> Pattern:
             )
         model.load_state_dict({name: tensors[name] for name in own})
     return model.to(torch.device(task.chosen.device))
+
+
+def _check_same_ids(task: Task, folder: Path) -> None:
+    """Refuse weights whose rows stand for other labels or tokens, though their shapes be the same."""
+    then, now = read_json(folder / "vocab.json"), task.to_json()
+    then, now = then["inputs"] | {"labels": then["labels"]}, now["inputs"] | {"labels": now["labels"]}
+    for name in ("labels", "vocab", "characters", "pairs"):
+        if (then.get(name) or {}).get("tokens") != (now.get(name) or {}).get("tokens"):
+            raise ConfigError(
+                f"start_from: {folder} has other {name} than these training data, or in another order, so "
+                "its weights would stand for other things; use the data columns and text settings of that run."
+            )
 
 
 def _plan(task: Task) -> Plan:
