@@ -146,6 +146,12 @@ def test_rows_in_memory_train_without_a_folder():
     assert set(run.predict(["good"])[0].probabilities) == {"yes", "no"}
 
 
+def test_files_and_folders_may_be_paths(tmp_path):
+    path = write_csv(tmp_path / "train.csv", mood_rows(40))
+    elman.train(task="classify", train=path, valid=path, out=tmp_path / "run", epochs=1, **FAST)
+    assert elman.train(resume=tmp_path / "run").result["stopped"] == "finished"
+
+
 def test_the_seed_decides_every_weight():
     def weights(seed: int) -> dict[str, torch.Tensor]:
         return elman.train(

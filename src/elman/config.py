@@ -128,9 +128,9 @@ class TrainArguments(TypedDict, total=False):
     train: Any
     valid: Any
     test: Any
-    out: str
-    resume: str
-    start_from: str
+    out: str | Path
+    resume: str | Path
+    start_from: str | Path
     cell: CellName
     nonlinearity: Literal["tanh", "relu"]
     hidden_size: int
@@ -138,7 +138,7 @@ class TrainArguments(TypedDict, total=False):
     bidirectional: bool
     embedding: EmbeddingName
     embedding_size: int
-    vectors: str
+    vectors: str | Path
     characters: CharactersName
     pairs: bool
     initial_state: InitialStateName

@@ -60,7 +60,7 @@ def train(**arguments: Unpack[TrainArguments]) -> Run:
         >>> sorted(run.predict(["good fun"])[0].probabilities)
         ['no', 'yes']
     """
-    values: dict[str, Any] = dict(arguments)
+    values = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
     given = {part: values.pop(part) for part in PARTS if not _is_plain(values.get(part))}
     return train_run(
         make_settings(values, source="arguments"),
@@ -178,7 +178,7 @@ def _check_same_ids(task: Task, folder: Path) -> None:
         if (then.get(name) or {}).get("tokens") != (now.get(name) or {}).get("tokens"):
             raise ConfigError(
                 f"start_from: {folder} has other {name} than these training data, or in another order, so "
-                "its weights would stand for other things; use the data columns and text settings of that run."
+                "its weights would stand for other things; use that run's data columns and settings."
             )
 
 
