@@ -248,3 +248,10 @@ def test_a_legal_table_of_another_size_is_refused():
 def test_the_legal_table_is_not_among_the_weights():
     legal = ([True] * 2, [[True] * 2] * 2, [True] * 2)
     assert list(CRF(2, legal=legal).state_dict()) == ["start", "between", "end"]
+
+
+def test_long_rows_are_decoded_as_exactly_as_short_ones():
+    scores = Padded(
+        5 * torch.randn(1, 20_000, 5, generator=torch.Generator().manual_seed(0)), torch.tensor([20_000])
+    )
+    assert torch.equal(CRF(5).decode(scores).data, scores.data.argmax(2))

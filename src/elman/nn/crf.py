@@ -315,9 +315,10 @@ def _exponentials(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _best_tags(scores: Padded, chain: Chain) -> tuple[Tensor, Tensor]:
     """Give the best tags [B, T] and what they are worth [B]; ties go to the tag that argmax takes."""
-    start, between, end = (part.to(scores.data.dtype) for part in chain)
+    # float64: over a thousand steps float32 sums are as coarse as the differences between tags.
+    start, between, end = (part.double() for part in chain)
     into = between.t().contiguous()  # [tag, tag before]: the maximum then runs over neighbours in memory
-    steps = scores.masked().data.unbind(1)
+    steps = scores.masked().data.double().unbind(1)
     best = [start + steps[0]]
     for score in steps[1:]:
         best.append(score + (best[-1].unsqueeze(1) + into).amax(2))
