@@ -53,6 +53,11 @@ def test_a_prediction_does_not_depend_on_its_neighbours(mood_run):
             assert math.isclose(value, prediction.probabilities[label], abs_tol=1e-6)
 
 
+def test_an_input_without_tokens_has_no_tags(name_run):
+    for prediction in name_run.predict([[], "", ()]):
+        assert prediction.tags == [] and prediction.spans == []
+
+
 def test_a_tagger_learns_spans_and_makes_none_that_is_illegal(name_run):
     assert name_run.result["test"]["f1"] > 0.95
     assert name_run.chosen.crf is True

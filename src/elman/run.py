@@ -67,7 +67,8 @@ class Run:
         """
         if isinstance(inputs, str):
             raise ConfigError("predict takes a list of inputs; for one text write predict([text]).")
-        return self.predict_examples([_as_example(raw, row) for row, raw in enumerate(inputs, 1)])
+        reads_text = self.task.inputs.kind == "text"
+        return self.predict_examples([_as_example(raw, row, reads_text) for row, raw in enumerate(inputs, 1)])
 
     def predict_file(self, path: str | Path) -> list[Prediction]:
         """Return a prediction for each example of a file, in its order; targets are not needed."""
@@ -185,10 +186,10 @@ def score(task: Task, model: Pattern, baseline: Baseline, examples: Sequence[Exa
     return evaluation
 
 
-def _as_example(raw: Any, row: int) -> Example:
+def _as_example(raw: Any, row: int, reads_text: bool) -> Example:
     if isinstance(raw, str):
         return Example(raw, where=f"row {row}")
-    if isinstance(raw, list | tuple) and raw and all(isinstance(token, str) for token in raw):
+    if isinstance(raw, list | tuple) and (raw or reads_text) and all(isinstance(each, str) for each in raw):
         return Example(tuple(raw), where=f"row {row}")
     try:
         numbers = np.asarray(raw, dtype=np.float32)
