@@ -4,6 +4,7 @@ The work is done in the other rooms; this file is the order of it. A resumed run
 and meets its checkpoint in `fit`, which is why it ends in the same bytes.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -62,12 +63,9 @@ def train(**arguments: Unpack[TrainArguments]) -> Run:
     """
     values = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
     given = {part: values.pop(part) for part in PARTS if not _is_plain(values.get(part))}
-    return train_run(
-        make_settings(values, source="arguments"),
-        data=given,
-        observers=[progress.display()],
-        announce=progress.say,
-    )
+    settings = make_settings(values, source="arguments")
+    with progress.display() as shown:
+        return train_run(settings, data=given, observers=[shown], announce=progress.say)
 
 
 def train_run(
@@ -86,6 +84,8 @@ def train_run(
         announce: takes one line for each thing that was chosen or counted.
     """
     data = data or {}
+    # oneDNN keeps what it compiled for each shape; sequences have so many that it would keep gigabytes.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     if settings.resume is not None:
         folder: Path | None = Path(settings.resume)
         settings = _settings_to_resume(settings)

@@ -46,14 +46,7 @@ SOURCES = MappingProxyType({
     "Uzbek": [("uz_UZ", "last_names")],
 })  # fmt: skip
 
-TRAINING: dict[str, Any] = {
-    "cell": "gru",
-    "num_layers": 2,
-    "dropout": 0.4,
-    "input_dropout": 0.3,
-    "epochs": 14,
-    "threads": 1,
-}
+TRAINING: dict[str, Any] = {"threads": 1}
 """Settings beside task, data and folder; what is not said is chosen as for anybody's table.
 
 One thread, for names are short: a second one gains little on an idle machine and loses much on a busy one.
