@@ -237,3 +237,9 @@ def test_resuming_with_another_network_is_refused(good, tmp_path, capsys):
     run = tmp_path / "run"
     assert main(classify(good, run)) == 0
     assert "hidden_size" in refused(capsys, "train", "--resume", str(run), "--hidden-size", "9", code=2)
+
+
+def test_an_unknown_metric_is_refused_before_training_with_the_nearest(good, tmp_path, capsys):
+    message = refused(capsys, *classify(good, tmp_path / "run", "--metric", "acuracy"), code=2)
+    assert "acuracy" in message and "'accuracy'" in message
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()

@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import torch
 
 from elman import progress
-from elman.config import Settings, TrainArguments, make_settings
+from elman.config import Settings, TrainArguments, make_settings, unknown_name
 from elman.dataset import PARTS, Dataset, read_dataset
 from elman.errors import ConfigError, DataError, MissingExtraError
 from elman.patterns.pattern import Pattern
@@ -186,6 +186,8 @@ def _plan(task: Task) -> Plan:
     """Return what the training loop needs of the settings."""
     chosen = task.chosen
     metric = chosen.metric or task.metric
+    if metric not in task.metric_names:
+        raise ConfigError(unknown_name("metric", metric, list(task.metric_names)))
     return Plan(
         epochs=chosen.epochs or 1,
         learning_rate=chosen.learning_rate or 0.0,

@@ -69,6 +69,7 @@ class Classify(Task):
 
     name = "classify"
     metric = "accuracy"
+    metric_names = ("loss", "accuracy", "macro_f1")
 
     @classmethod
     def prepare(cls, settings: Settings, train: Sequence[Example], kind: str) -> "Classify":

@@ -56,6 +56,7 @@ class Tag(Task):
         """Whether illegal spans are forbidden; not where the training tags themselves have some."""
         self.scheme = metrics.tag_scheme(labels.tokens)
         self.metric = "f1" if self.scheme else "accuracy"
+        self.metric_names = ("loss", "accuracy", *(SPAN_SCORES if self.scheme else ()))
 
     @classmethod
     def prepare(cls, settings: Settings, train: Sequence[Example], kind: str) -> "Tag":

@@ -120,6 +120,8 @@ class Task(ABC):
     """Passes over a set however large; more where each step of a sequence is an example."""
     metric: str
     """The validation metric that picks the best weights; higher is better for all but `loss`."""
+    metric_names: tuple[str, ...]
+    """The metrics that `evaluate` gives as one number."""
 
     def __init__(self, chosen: Settings, inputs: Inputs, labels: Vocab) -> None:
         self.chosen = chosen
