@@ -47,7 +47,7 @@ TEXT_RECIPES: dict[str, dict[str, Any]] = {
         "embedding_size": 100,
         "lowercase": True,
         "characters": "convolution",
-        "pairs": True,
+        "pairs": False,
         "unknown_rate": 0.25,
         "input_dropout": 0.5,
         "min_count": 1,
@@ -83,7 +83,7 @@ class Classify(Task):
         if kind == "text":
             tokens = choose_cut(settings, train)
             recipe |= {"tokens": tokens} | TEXT_RECIPES[tokens]
-            recipe["pairs"] = settings.embedding != "one-hot"
+            recipe["pairs"] = recipe["pairs"] and settings.embedding != "one-hot"
         else:
             recipe["input_dropout"] = 0.0
         if settings.cell == "lstm":
