@@ -41,7 +41,6 @@ class BagOfWords(Baseline):
         ['ham', 'spam']
     """
 
-    name = "bag of words"
     penalty: ClassVar[float] = 0.1
     """1/C: the weights' share in what is minimised."""
 
@@ -64,6 +63,7 @@ class BagOfWords(Baseline):
         self.labels = labels
         self.characters = characters
         self.num_dropped = num_dropped
+        self.name = "bag of characters" if characters else "bag of words"
 
     @classmethod
     def fit(

@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ class Baseline(ABC):
         description: what it does and with what, in one line.
     """
 
-    name: ClassVar[str]
+    name: str
 
     @property
     @abstractmethod

@@ -85,7 +85,8 @@ class Classify(Task):
             recipe |= {"tokens": tokens} | TEXT_RECIPES[tokens]
             recipe["pairs"] = recipe["pairs"] and settings.embedding != "one-hot"
         else:
-            recipe["input_dropout"] = 0.0
+            # Sets of series are small: more steps to a pass.
+            recipe |= {"input_dropout": 0.0, "batch_size": 16}
         if settings.cell == "lstm":
             recipe["forget_bias"] = 1.0
         chosen = choose(settings, recipe | {"kind": kind})
