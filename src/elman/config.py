@@ -7,8 +7,9 @@ and stored in the run's `config.json`. This file never imports torch, so `--help
 
 import difflib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -180,9 +181,19 @@ def unknown_name(what: str, name: str, known: list[str]) -> str:
         name: what the user wrote.
         known: what could have been written.
     """
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}."
+    near = nearest_name(name, known)
+    hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known) or 'none'}."
     return f"unknown {what} {name!r}; {hint}"
+
+
+def nearest_name(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that a mistyped one is nearest to; None if none is near.
+
+    Example:
+        >>> nearest_name("lstmm", ["rnn", "gru", "lstm"])
+        'lstm'
+    """
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.5)), None)
 
 
 def make_settings(values: dict[str, Any], *, source: str = "settings") -> Settings:
@@ -201,9 +212,28 @@ def make_settings(values: dict[str, Any], *, source: str = "settings") -> Settin
     try:
         return Settings(**{key: value for key, value in values.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise ConfigError(f"{source}: {name} = {first['input']!r} is not valid: {first['msg']}.") from None
+        raise ConfigError(_not_valid(error.errors()[0], source)) from None
+
+
+def _not_valid(error: Any, source: str) -> str:
+    """Return pydantic's first complaint as one of ours: the setting as it was written, and what it may be."""
+    name, value = str(error["loc"][0]) if error["loc"] else "settings", error["input"]
+    place = f"--{name.replace('_', '-')} {value}" if source == "flags" else f"{source}: {name} = {value!r}"
+    kind = Settings.model_fields[name].annotation if name in Settings.model_fields else None
+    choices = [
+        choice for each in (kind, *get_args(kind)) if get_origin(each) is Literal for choice in get_args(each)
+    ]
+    if choices:
+        near = nearest_name(value, choices) if isinstance(value, str) else None
+        hint = (
+            f"did you mean {near!r}? ({', '.join(choices)})"
+            if near
+            else f"expected one of {', '.join(choices)}."
+        )
+        return f"{place} is no choice; {hint}"
+    told = str(error["msg"]).removeprefix("Input should be ")
+    told = f"a number {told}" if told.startswith(("greater", "less")) else told
+    return f"{place} is not valid; expected {told}."
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

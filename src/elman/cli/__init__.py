@@ -61,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before torch is loaded: threads that spin for long while they wait are ten times slower on a busy
     # machine, and threads that never spin are 40 % slower on an idle one.
     os.environ.setdefault("GOMP_SPINCOUNT", "50000")
+    # Before pydantic is loaded: to look for plug-ins it would read the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = run_command(arguments)
         sys.stdout.flush()  # here, where a closed pipe can still be answered

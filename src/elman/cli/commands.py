@@ -1,8 +1,8 @@
 """COMMANDS: what `elman train`, `evaluate`, `predict`, `info` and `demo` do.
 
 Results go to standard output, everything that is said on the way to standard error; with `--json`, standard
-output holds one JSON object and nothing else. Modules that import torch are imported inside the commands, so
-that each command's help does without.
+output holds one JSON object and nothing else. Modules that import torch or rich are imported inside the
+commands, so that each command's help does without.
 """
 
 import json
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elman import tables, terminal
 from elman.cli.flags import Demo, Evaluate, Info, Predict, read_command, read_train
 from elman.errors import ConfigError, DataError, RunError
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def train(arguments: Sequence[str]) -> int:
     """Train a model, or go on with a run; show its scores, a few predictions and where the report is."""
     settings = read_train(arguments)
-    from elman import progress
+    from elman import progress, terminal
     from elman.run_train import train_run
 
     with progress.display() as shown:
@@ -36,6 +35,7 @@ def train(arguments: Sequence[str]) -> int:
 def evaluate(arguments: Sequence[str]) -> int:
     """Score a model on a labelled file."""
     wanted = read_command(Evaluate, arguments, "evaluate")
+    from elman import tables
     from elman.run import load
 
     run = load(wanted.run)
@@ -59,6 +59,7 @@ def predict(arguments: Sequence[str]) -> int:
         raise ConfigError(
             'name either texts or a file: elman predict RUN "a text", or elman predict RUN --data FILE.'
         )
+    from elman import terminal
     from elman.run import load
 
     run = load(wanted.run)
@@ -80,6 +81,7 @@ def predict(arguments: Sequence[str]) -> int:
 def info(arguments: Sequence[str]) -> int:
     """Show what a run is, or the words nearest to one."""
     wanted = read_command(Info, arguments, "info")
+    from elman import tables, terminal
     from elman.run import load
 
     run = load(wanted.run)
@@ -142,6 +144,8 @@ def inputs_of(texts: Sequence[str], kind: str) -> list[Any]:
         texts = [line.rstrip("\r\n") for line in sys.stdin]
     if kind != "series":
         return list(texts)
+    from elman import tables
+
     inputs = []
     for row, text in enumerate(texts, 1):
         try:

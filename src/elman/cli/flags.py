@@ -3,9 +3,11 @@
 Nothing here imports torch: a command's help answers in a fraction of a second.
 """
 
+import io
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, make_dataclass
+from contextlib import redirect_stderr
+from dataclasses import MISSING, dataclass, fields, make_dataclass
 from functools import reduce
 from types import NoneType
 from typing import Annotated, Any, TypedDict, TypeVar, get_args
@@ -14,13 +16,21 @@ import tyro
 from pydantic.fields import FieldInfo
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
-from elman.config import Settings, make_settings, read_toml, unknown_name
+from elman.cli.words import Grammar
+from elman.config import Settings, make_settings, read_toml
 from elman.errors import ConfigError
 
 Command = TypeVar("Command")
 
 # The first setting of each group; a setting added to config.py falls into the group that it stands in there.
 GROUPS = {"task": "data", "cell": "network", "tokens": "tokens", "epochs": "training"}
+
+GROUP_HELP = {
+    "data": "What to train, on which data, and where to.",
+    "network": "The layers, from tokens or numbers to labels.",
+    "tokens": "How a text becomes tokens.",
+    "training": "How long, how fast, and what decides which weights are kept.",
+}
 
 # What a value is called in the help, where its type alone would say too little.
 VALUE_NAMES = {
@@ -124,6 +134,19 @@ class Demo:
     seed: int = 0
 
 
+POSITIONAL = get_args(Positional[str])[1]
+"""What tyro marks a word that is no flag with."""
+
+# How each command is typed, for messages.
+USAGE = {
+    "train": "elman train [CONFIG.toml] --task classify --train FILE --out FOLDER",
+    "evaluate": "elman evaluate RUN --data FILE",
+    "predict": 'elman predict RUN "a text", or elman predict RUN --data FILE',
+    "info": "elman info RUN",
+    "demo": "elman demo [NAME]",
+}
+
+
 def read_command(kind: type[Command], arguments: Sequence[str], name: str) -> Command:
     """Return a command's arguments, checked.
 
@@ -133,11 +156,30 @@ def read_command(kind: type[Command], arguments: Sequence[str], name: str) -> Co
         name: the command, for its help.
 
     Raises:
-        ConfigError: an unknown flag; the nearest is named.
-        SystemExit: help was shown (0), or a value is missing or wrong (2; tyro has said what).
+        ConfigError: an unknown flag (the nearest is named), or a value that is missing or wrong.
+        SystemExit: help was shown (0).
     """
-    check_flags(arguments, [member.name for member in fields(kind)])  # type: ignore[arg-type]
-    return tyro.cli(kind, args=list(arguments), prog=f"elman {name}")
+    return _parse(kind, arguments, command_grammar(kind, name))
+
+
+def command_grammar(kind: type, name: str) -> Grammar:
+    """Return what may stand after a command, from its dataclass."""
+    flags, places = {}, []
+    for member in fields(kind):
+        if POSITIONAL in get_args(member.type):
+            places.append(member)
+        else:
+            flags[member.name] = member
+    return Grammar(
+        name,
+        USAGE[name],
+        {flag: member.type for flag, member in flags.items()},
+        value_names={"data": "FILE", "output": "FILE.jsonl", "out": "FOLDER", "neighbours": "WORD"},
+        required=[flag for flag, member in flags.items() if member.default is MISSING],
+        at_least=sum(member.default is MISSING for member in places),
+        at_most=None if any(member.default == () for member in places) else len(places),
+        lone=["json"],
+    )
 
 
 def read_train(arguments: Sequence[str]) -> Settings:
@@ -145,11 +187,10 @@ def read_train(arguments: Sequence[str]) -> Settings:
 
     Raises:
         ConfigError: an unknown flag or key (the nearest is named), or a value of the wrong type or range.
-        SystemExit: as `read_command`.
+        SystemExit: help was shown (0).
     """
-    check_flags(arguments, list(Settings.model_fields))
     kind, titles = train_command()
-    parsed: Any = tyro.cli(kind, args=list(arguments), prog="elman train", description=TRAIN_HELP)
+    parsed: Any = _parse(kind, arguments, train_grammar(), description=TRAIN_HELP)
     flags = {name: value for title in titles for name, value in getattr(parsed, title).items()}
     if not parsed.config:
         if not flags:
@@ -164,6 +205,35 @@ def read_train(arguments: Sequence[str]) -> Settings:
     return make_settings(values | flags, source="flags")
 
 
+def train_grammar() -> Grammar:
+    """Return what may stand after `train`: every setting."""
+    flags = {name: info.annotation for name, info in Settings.model_fields.items()}
+    return Grammar("train", USAGE["train"], flags, VALUE_NAMES)
+
+
+def _parse(kind: type[Command], arguments: Sequence[str], grammar: Grammar, **more: Any) -> Command:
+    """Return what tyro makes of the words, having checked them: its own complaints are boxes of many lines.
+
+    Raises:
+        ConfigError: a word is wrong.
+        SystemExit: help was shown.
+    """
+    prog = f"elman {grammar.command}"
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--help" in before or "-h" in before:
+        return tyro.cli(kind, args=["--help"], prog=prog, **more)
+    grammar.check(arguments)
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return tyro.cli(kind, args=list(arguments), prog=prog, **more)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        lines = (line.strip(" │╭╮╰╯─") for line in said.getvalue().splitlines())
+        raise ConfigError("; ".join(line for line in lines if line)) from None
+
+
 def train_command() -> tuple[type, list[str]]:
     """Return the class that tyro reads for `train`, and its groups of settings.
 
@@ -175,10 +245,13 @@ def train_command() -> tuple[type, list[str]]:
         title = GROUPS.get(name, title)
         groups.setdefault(title, {})[name] = _flag(name, info)
     toml = arg(metavar="[CONFIG.toml]", help="File of settings; flags override it.", help_behavior_hint="")
-    members: list[Any] = [("config", Annotated[Positional[str], toml], "")]
+    members: list[Any] = []
     for title, flags in groups.items():
         kind: Any = TypedDict(title, flags, total=False)  # type: ignore[misc]
-        members.append((title, OmitArgPrefixes[kind], field(default_factory=dict)))
+        # No default, and a help text: tyro would load a library to check the one, and read sources for the
+        # other.
+        members.append((title, Annotated[OmitArgPrefixes[kind], arg(help=GROUP_HELP[title])]))
+    members.append(("config", Annotated[Positional[str], toml], ""))
     return make_dataclass("Train", members), list(groups)
 
 
@@ -191,22 +264,3 @@ def _flag(name: str, info: FieldInfo) -> Any:
         kind = reduce(operator.or_, sorted(kinds, key=lambda kind: kind is str))
     hint = "" if info.default is None else f"(default: {info.default})"
     return Annotated[kind, arg(help=info.description, metavar=VALUE_NAMES.get(name), help_behavior_hint=hint)]
-
-
-def check_flags(arguments: Sequence[str], known: Sequence[str]) -> None:
-    """Raise ConfigError for the first flag that is not known; the nearest is named.
-
-    Args:
-        arguments: the words after the command.
-        known: names of the flags, with underscores; "--no-" before a name is left to tyro.
-    """
-    for word in arguments:
-        if word == "--":
-            return
-        name = word.partition("=")[0]
-        if not name.startswith("--") or name == "--help":
-            continue
-        bare = name[2:].replace("-", "_")
-        if bare not in known and bare.removeprefix("no_") not in known:
-            flags = ["--" + each.replace("_", "-") for each in known]
-            raise ConfigError(unknown_name("flag", name, flags))
