@@ -6,6 +6,8 @@ It prints one line a step ("step 12"), so that a test can choose its moment.
 """
 
 import argparse
+import json
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from elman.data.batches import Batches, Encoded
 from elman.errors import ElmanError
@@ -24,10 +27,13 @@ from elman.nn.encoder import Encoder
 from elman.patterns.classify import Classifier
 from elman.training.lock import RunLock
 from elman.training.loop import fit
-from elman.training.plan import Observer, Plan, Progress
+from elman.training.plan import Observer, Outcome, Plan, Progress
 from elman.training.store import Store
 
 NUM_ROWS, NUM_TOKENS, NUM_LABELS = 60, 12, 3
+
+ACCURACY = {"metric": "accuracy", "larger_is_better": True}
+"""The part of a plan that picks the best weights by `evaluate_with`."""
 
 
 class TinyPattern(Classifier):
@@ -59,6 +65,57 @@ def evaluate_with(pattern: TinyPattern, batches: Batches) -> dict[str, Any]:
     batch = batches.batch(range(NUM_ROWS))
     right = (pattern.scores(batch).argmax(1) == batch.target).double().mean().item()
     return {"accuracy": right, "loss": pattern.loss(batch).item()}
+
+
+def make(seed: int = 0) -> tuple[TinyPattern, Batches]:
+    """Return the network and the batches of a training."""
+    torch.manual_seed(seed)
+    return TinyPattern(), tiny_batches()
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a journal."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def same_weights(one: nn.Module, other: nn.Module | dict[str, torch.Tensor]) -> bool:
+    """Say whether two networks are equal to the last bit."""
+    theirs = other.state_dict() if isinstance(other, nn.Module) else other
+    return all(torch.equal(value, theirs[name]) for name, value in one.state_dict().items())
+
+
+class Recorder(Observer):
+    """Keep every turn of a training, in words, and the losses."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.losses: list[float] = []
+        self.outcome: Outcome | None = None
+
+    def on_start(self, progress: Progress, plan: Plan, num_batches: int) -> None:
+        self.calls.append(f"start {progress.step} {num_batches}")
+
+    def on_step(self, progress: Progress, loss: float, norm: float, sequences: int) -> None:
+        self.losses.append(loss)
+        self.calls.append(f"step {progress.step}")
+        assert norm > 0 or not math.isfinite(norm)
+        assert sequences == 10
+
+    def on_skip(self, message: str) -> None:
+        self.calls.append("skip")
+
+    def on_evaluate(self, progress: Progress) -> None:
+        self.calls.append("evaluate")
+
+    def on_epoch(self, row: dict[str, Any], timing: dict[str, Any], is_best: bool) -> None:
+        self.calls.append(f"epoch {row['epoch']} {is_best}")
+
+    def on_save(self, path: Path) -> None:
+        self.calls.append(f"save {path.name}")
+
+    def on_end(self, outcome: Outcome) -> None:
+        self.calls.append("end")
+        self.outcome = outcome
 
 
 class Steps(Observer):
