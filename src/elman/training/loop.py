@@ -15,7 +15,7 @@ from elman.config import unknown_name
 from elman.errors import ConfigError, Interrupted, RunError, TrainingError
 from elman.patterns.pattern import Pattern
 from elman.training import nonfinite, snapshot
-from elman.training.optim import Optimizer, Schedule, make_optimizer
+from elman.training.optim import Optimizer, Schedule
 from elman.training.plan import Observer, Outcome, Plan, Progress, Reason
 from elman.training.signals import StopOnSignal
 from elman.training.store import Store
@@ -119,9 +119,7 @@ class _Training:
     ) -> None:
         self.pattern, self.batches, self.plan = pattern, batches, plan
         self.evaluate, self.store, self.observers = evaluate, store, observers
-        self.optimizer: Optimizer = make_optimizer(
-            pattern, name=plan.optimizer, weight_decay=plan.weight_decay
-        )
+        self.optimizer = Optimizer(pattern, rule=plan.optimizer, weight_decay=plan.weight_decay)
         self.schedule = Schedule(
             plan.learning_rate,
             warmup=plan.warmup,

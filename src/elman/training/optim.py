@@ -9,8 +9,8 @@ the rows that it names, and the running averages of only those rows, as `torch.o
 """
 
 import math
-from collections.abc import Callable, Iterable
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -31,153 +31,123 @@ RMSPROP_DECAY = 0.99
 ONE = torch.tensor(1.0)
 """Adding a Python number to many scalars on the CPU makes a tensor of it for each, four times as slow."""
 
-
-class Rule:
-    """One way to move weights along their gradients (abstract).
-
-    `state_names` are the tensors that the rule keeps for each parameter: one of the parameter's shape each,
-    except `step`, a scalar that counts the updates of that parameter.
-    """
-
-    state_names: ClassVar[tuple[str, ...]]
-
-    def update(
-        self,
-        weights: list[Tensor],
-        gradients: list[Tensor],
-        state: list[list[Tensor]],
-        *,
-        rate: float,
-        weight_decay: float = 0.0,
-    ) -> None:
-        """Move the weights in place; `state` holds one list for each of `state_names`, beside `weights`."""
-        raise NotImplementedError
+Tensors = list[Tensor]
+State = list[Tensors]
+"""What a rule keeps: one list for each name of its own in `OPTIMIZERS`, as long as that of the weights."""
 
 
-class Adam(Rule):
-    r"""Adam; weight decay is a part of the gradient.
+class Rule(Protocol):
+    """One way to move weights along their gradients; it changes the weights and its state in place."""
+
+    def __call__(
+        self, weights: Tensors, gradients: Tensors, state: State, *, rate: float, weight_decay: float
+    ) -> None: ...
+
+
+def adam(
+    weights: Tensors,
+    gradients: Tensors,
+    state: State,
+    *,
+    rate: float,
+    weight_decay: float,
+    fused: Callable[..., None] = torch._fused_adam_,
+) -> None:
+    r"""Take a step of Adam; weight decay is a part of the gradient.
 
     m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,  w = w - rate * (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
 
     Source: Kingma & Ba 2015, algorithm 1.
     """
-
-    state_names = ("step", "exp_avg", "exp_avg_sq")
-    fused: ClassVar[Callable[..., None]] = staticmethod(torch._fused_adam_)
-
-    def update(
-        self,
-        weights: list[Tensor],
-        gradients: list[Tensor],
-        state: list[list[Tensor]],
-        *,
-        rate: float,
-        weight_decay: float = 0.0,
-    ) -> None:
-        steps, means, squares = state
-        if steps[0].is_cpu:
-            torch._foreach_add_(steps, ONE, alpha=1.0)
-        else:
-            torch._foreach_add_(steps, 1)
-        self.fused(
-            weights,
-            gradients,
-            means,
-            squares,
-            [],
-            steps,
-            lr=rate,
-            beta1=BETA1,
-            beta2=BETA2,
-            weight_decay=weight_decay,
-            eps=EPSILON,
-            amsgrad=False,
-            maximize=False,
-        )
+    steps, means, squares = state
+    if steps[0].is_cpu:
+        torch._foreach_add_(steps, ONE, alpha=1.0)
+    else:
+        torch._foreach_add_(steps, 1)
+    fused(
+        weights,
+        gradients,
+        means,
+        squares,
+        [],
+        steps,
+        lr=rate,
+        beta1=BETA1,
+        beta2=BETA2,
+        weight_decay=weight_decay,
+        eps=EPSILON,
+        amsgrad=False,
+        maximize=False,
+    )
 
 
-class AdamW(Adam):
-    """Adam whose weight decay stands beside the gradient: w = w - rate * weight_decay * w, then Adam's step.
+def adamw(weights: Tensors, gradients: Tensors, state: State, *, rate: float, weight_decay: float) -> None:
+    """Take a step of Adam with the decay beside the gradient: w = w - rate * weight_decay * w, then Adam's.
 
     Source: Loshchilov & Hutter 2019, algorithm 2 (the decay is multiplied by the learning rate, as in torch).
     """
+    adam(weights, gradients, state, rate=rate, weight_decay=weight_decay, fused=torch._fused_adamw_)
 
-    fused: ClassVar[Callable[..., None]] = staticmethod(torch._fused_adamw_)
 
-
-class SGD(Rule):
-    """Gradient descent with momentum: v = 0.9 v + g,  w = w - rate * v.
+def sgd(weights: Tensors, gradients: Tensors, state: State, *, rate: float, weight_decay: float) -> None:
+    """Take a step of gradient descent with momentum: v = 0.9 v + g,  w = w - rate * v.
 
     Source: Polyak 1964; in the form of Sutskever et al. 2013 with the rate outside, as in torch.
     """
-
-    state_names = ("momentum_buffer",)
-
-    def update(
-        self,
-        weights: list[Tensor],
-        gradients: list[Tensor],
-        state: list[list[Tensor]],
-        *,
-        rate: float,
-        weight_decay: float = 0.0,
-    ) -> None:
-        torch._fused_sgd_(
-            weights,
-            gradients,
-            state[0],
-            weight_decay=weight_decay,
-            momentum=MOMENTUM,
-            lr=rate,
-            dampening=0.0,
-            nesterov=False,
-            maximize=False,
-            is_first_step=False,  # the buffers start at zero, which gives the same first step
-        )
+    torch._fused_sgd_(
+        weights,
+        gradients,
+        state[0],
+        weight_decay=weight_decay,
+        momentum=MOMENTUM,
+        lr=rate,
+        dampening=0.0,
+        nesterov=False,
+        maximize=False,
+        is_first_step=False,  # the buffers start at zero, which gives the same first step
+    )
 
 
-class RMSProp(Rule):
-    """RMSProp: s = 0.99 s + 0.01 g^2,  w = w - rate * g / (sqrt(s) + eps).
+def rmsprop(weights: Tensors, gradients: Tensors, state: State, *, rate: float, weight_decay: float) -> None:
+    """Take a step of RMSProp: s = 0.99 s + 0.01 g^2,  w = w - rate * g / (sqrt(s) + eps).
 
     Source: Tieleman & Hinton 2012, lecture 6.5.
     """
-
-    state_names = ("square_avg",)
-
-    def update(
-        self,
-        weights: list[Tensor],
-        gradients: list[Tensor],
-        state: list[list[Tensor]],
-        *,
-        rate: float,
-        weight_decay: float = 0.0,
-    ) -> None:
-        if weight_decay:
-            gradients = list(torch._foreach_add(gradients, weights, alpha=weight_decay))
-        torch._foreach_mul_(state[0], RMSPROP_DECAY)
-        torch._foreach_addcmul_(state[0], gradients, gradients, value=1 - RMSPROP_DECAY)
-        roots = torch._foreach_sqrt(state[0])
-        torch._foreach_add_(roots, EPSILON)
-        torch._foreach_addcdiv_(weights, gradients, roots, value=-rate)
+    if weight_decay:
+        gradients = list(torch._foreach_add(gradients, weights, alpha=weight_decay))
+    torch._foreach_mul_(state[0], RMSPROP_DECAY)
+    torch._foreach_addcmul_(state[0], gradients, gradients, value=1 - RMSPROP_DECAY)
+    roots = torch._foreach_sqrt(state[0])
+    torch._foreach_add_(roots, EPSILON)
+    torch._foreach_addcdiv_(weights, gradients, roots, value=-rate)
 
 
-OPTIMIZERS: dict[str, type[Rule]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSProp}
+OPTIMIZERS: dict[str, tuple[Rule, tuple[str, ...]]] = {
+    "adam": (adam, ("step", "exp_avg", "exp_avg_sq")),
+    "adamw": (adamw, ("step", "exp_avg", "exp_avg_sq")),
+    "sgd": (sgd, ("momentum_buffer",)),
+    "rmsprop": (rmsprop, ("square_avg",)),
+}
+"""Name -> its rule, and what the rule keeps for each parameter: a tensor of the parameter's shape under each
+name, except `step`, a scalar that counts the updates of that parameter."""
 
 
 class Optimizer:
     """Move the parameters of a pattern by one rule, whether their gradients are dense or sparse.
 
     Args:
-        parameters: name and parameter; those that need no gradient are left out.
-        rule: one of `OPTIMIZERS`, made.
+        pattern: the network; parameters that need no gradient are left out.
+        rule: a key of `OPTIMIZERS`.
         weight_decay: pull towards zero on parameters with two or more dimensions. Biases and other vectors
             are not decayed: a bias has no scale to hold down (Goodfellow et al. 2016, section 7.1). Nor
             are sparse gradients: decay would move the rows that are not in use.
 
+    Raises:
+        ConfigError: an unknown rule, or nothing to train.
+
     Example:
         >>> layer = torch.nn.Linear(3, 2)
-        >>> optimizer = make_optimizer(layer, name="adam")
+        >>> optimizer = Optimizer(layer, rule="adam")
         >>> layer(torch.ones(1, 3)).sum().backward()
         >>> norm = optimizer.gradient_norm().item()  # sqrt(6 weights + 2 biases of gradient 1)
         >>> optimizer.scale_gradients(1.0 / norm); optimizer.step(0.1); optimizer.zero_grad()
@@ -185,17 +155,13 @@ class Optimizer:
         (2.828, None)
     """
 
-    def __init__(
-        self,
-        parameters: Iterable[tuple[str, nn.Parameter]],
-        *,
-        rule: Rule,
-        weight_decay: float = 0.0,
-    ) -> None:
-        named = {name: parameter for name, parameter in parameters if parameter.requires_grad}
+    def __init__(self, pattern: nn.Module, *, rule: str = "adam", weight_decay: float = 0.0) -> None:
+        if rule not in OPTIMIZERS:
+            raise ConfigError(unknown_name("optimizer", rule, list(OPTIMIZERS)))
+        named = {name: parameter for name, parameter in pattern.named_parameters() if parameter.requires_grad}
         if not named:
             raise ConfigError("this pattern has no weights to train; every parameter is frozen.")
-        self.rule, self.weight_decay = rule, weight_decay
+        self.rule, self.state_names = OPTIMIZERS[rule]
         self.parameters = named
         decayed = [name for name in named if weight_decay and named[name].ndim > 1]
         plain = [name for name in named if name not in decayed]
@@ -204,19 +170,19 @@ class Optimizer:
                 key: torch.zeros((), dtype=torch.float32, device=parameter.device)
                 if key == "step"
                 else torch.zeros_like(parameter, requires_grad=False, memory_format=torch.preserve_format)
-                for key in rule.state_names
+                for key in self.state_names
             }
             for name, parameter in named.items()
         }
         # Names, parameters and state side by side: a step builds no lists but that of the gradients.
-        self.groups: list[tuple[list[str], list[Tensor], list[list[Tensor]], float]] = [
+        self.groups: list[tuple[list[str], Tensors, State, float]] = [
             (names, [named[name] for name in names], self._state_of(names), decay)
             for names, decay in ((decayed, weight_decay), (plain, 0.0))
             if names
         ]
 
-    def _state_of(self, names: list[str]) -> list[list[Tensor]]:
-        return [[self.state[name][key] for name in names] for key in self.rule.state_names]
+    def _state_of(self, names: list[str]) -> State:
+        return [[self.state[name][key] for name in names] for key in self.state_names]
 
     def gradient_norm(self) -> Tensor:
         """Return the 2-norm of all gradients together, a scalar on their device (0 if there are none).
@@ -234,7 +200,7 @@ class Optimizer:
         with torch.no_grad():
             torch._foreach_mul_(self._gradient_values(), factor)
 
-    def _gradient_values(self) -> list[Tensor]:
+    def _gradient_values(self) -> Tensors:
         """Return the numbers of every gradient; a change of them is a change of the gradient."""
         for parameter in self.parameters.values():
             if parameter.grad is not None and parameter.grad.is_sparse:
@@ -253,7 +219,7 @@ class Optimizer:
                 for name in sparse:
                     self._move_rows(name, rate)
             if gradients:
-                self.rule.update(parameters, gradients, state, rate=rate, weight_decay=weight_decay)
+                self.rule(parameters, gradients, state, rate=rate, weight_decay=weight_decay)
 
     def _dense_and_sparse(self, names: list[str]) -> tuple[list[str], list[str]]:
         used = [name for name in names if self.parameters[name].grad is not None]
@@ -269,7 +235,7 @@ class Optimizer:
             return
         gathered = {key: old if key == "step" else old[rows] for key, old in state.items()}
         weight_rows = weight[rows]
-        self.rule.update([weight_rows], [values], [[gathered[key]] for key in state], rate=rate)
+        self.rule([weight_rows], [values], [[gathered[key]] for key in state], rate=rate, weight_decay=0.0)
         weight.index_copy_(0, rows, weight_rows)
         for key, old in state.items():
             if key != "step":
@@ -301,21 +267,6 @@ class Optimizer:
         with torch.no_grad():
             for key, value in own.items():
                 value.copy_(tensors[key])
-
-
-def make_optimizer(pattern: nn.Module, *, name: str = "adam", weight_decay: float = 0.0) -> Optimizer:
-    """Return the optimiser called `name` for the parameters of a pattern.
-
-    Args:
-        name: a key of `OPTIMIZERS`.
-        weight_decay: see `Optimizer`.
-
-    Raises:
-        ConfigError: an unknown name, or nothing to train.
-    """
-    if name not in OPTIMIZERS:
-        raise ConfigError(unknown_name("optimizer", name, list(OPTIMIZERS)))
-    return Optimizer(pattern.named_parameters(), rule=OPTIMIZERS[name](), weight_decay=weight_decay)
 
 
 class Schedule:
