@@ -8,16 +8,12 @@ The equations are in elman.cells; what the layers share is in elman.nn.recurrent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import overload
-
 import torch
 from torch import _VF, Tensor
 from torch.nn import RNNCellBase
-from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import ConfigError
-from elman.nn.recurrent import RecurrentLayer
+from elman.nn.recurrent import Given, Lengths, RecurrentLayer
 
 Device = torch.device | str | int | None
 Pair = tuple[Tensor, Tensor]
@@ -90,18 +86,9 @@ class RNN(RecurrentLayer):
         sizes = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
         super().__init__(modes[nonlinearity], sizes, {"device": device, "dtype": dtype}, initial_state, None)
 
-    @overload
     def forward(
-        self,
-        input: Tensor,
-        hx: Tensor | None = None,
-        *,
-        lengths: Tensor | Sequence[int] | None = None,
-        reset: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]: ...
-    @overload
-    def forward(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
-    def forward(self, input, hx=None, *, lengths=None, reset=None):  # type: ignore[no-untyped-def]
+        self, input: Given, hx: Tensor | None = None, *, lengths: Lengths = None, reset: Tensor | None = None
+    ) -> tuple[Given, Tensor]:
         """Run over a batch, as the class describes."""
         output, state = self._run(input, None if hx is None else (hx,), lengths, reset)
         return output, state[0]
@@ -147,18 +134,9 @@ class GRU(RecurrentLayer):
         sizes = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
         super().__init__("GRU", sizes, {"device": device, "dtype": dtype}, initial_state, None)
 
-    @overload
     def forward(
-        self,
-        input: Tensor,
-        hx: Tensor | None = None,
-        *,
-        lengths: Tensor | Sequence[int] | None = None,
-        reset: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]: ...
-    @overload
-    def forward(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
-    def forward(self, input, hx=None, *, lengths=None, reset=None):  # type: ignore[no-untyped-def]
+        self, input: Given, hx: Tensor | None = None, *, lengths: Lengths = None, reset: Tensor | None = None
+    ) -> tuple[Given, Tensor]:
         """Run over a batch, as RNN describes."""
         output, state = self._run(input, None if hx is None else (hx,), lengths, reset)
         return output, state[0]
@@ -215,20 +193,12 @@ class LSTM(RecurrentLayer):
         sizes = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size)
         super().__init__("LSTM", sizes, {"device": device, "dtype": dtype}, initial_state, forget_bias)
 
-    @overload
     def forward(
-        self,
-        input: Tensor,
-        hx: Pair | None = None,
-        *,
-        lengths: Tensor | Sequence[int] | None = None,
-        reset: Tensor | None = None,
-    ) -> tuple[Tensor, Pair]: ...
-    @overload
-    def forward(self, input: PackedSequence, hx: Pair | None = None) -> tuple[PackedSequence, Pair]: ...
-    def forward(self, input, hx=None, *, lengths=None, reset=None):  # type: ignore[no-untyped-def]
+        self, input: Given, hx: Pair | None = None, *, lengths: Lengths = None, reset: Tensor | None = None
+    ) -> tuple[Given, Pair]:
         """Run over a batch, as RNN describes."""
-        return self._run(input, None if hx is None else (hx[0], hx[1]), lengths, reset)
+        output, state = self._run(input, None if hx is None else (hx[0], hx[1]), lengths, reset)
+        return output, (state[0], state[1])
 
 
 def _refuse_projection(proj_size: object) -> None:

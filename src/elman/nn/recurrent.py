@@ -9,7 +9,7 @@ those whole (fullgraph=True). They hold parameters and check arguments; elman.ke
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,12 @@ from elman.errors import ConfigError, ShapeError
 from elman.kernels import dispatch, traced
 from elman.kernels.stack import Stack
 from elman.padded import check_lengths
+
+Given = TypeVar("Given", Tensor, PackedSequence)
+"""What a layer runs over; it gives back the same kind."""
+
+Lengths = Tensor | Sequence[int] | None
+"""Steps of each row, [B]; None: all of them are real."""
 
 INITIAL_STATES = ("zeros", "random", "learned")
 RANDOM_STATE_STD = 0.1
@@ -105,11 +111,11 @@ class RecurrentLayer(torch.nn.RNNBase):
 
     def _run(
         self,
-        input: Tensor | PackedSequence,
+        input: Given,
         hx: State | None,
-        lengths: Tensor | Sequence[int] | None,
+        lengths: Lengths,
         reset: Tensor | None,
-    ) -> tuple[Tensor | PackedSequence, State]:
+    ) -> tuple[Given, State]:
         """Check the arguments as torch.nn does, in its order and its words, and run."""
         if isinstance(input, PackedSequence):
             return self._run_packed(input, hx, lengths is not None, reset is not None)
