@@ -52,12 +52,7 @@ class Classifier(Pattern):
         input_dropout: float | None = None,
         class_weights: Tensor | None = None,
     ) -> None:
-        super().__init__(
-            input_layer,
-            encoder,
-            input_dropout=dropout if input_dropout is None else input_dropout,
-            output_dropout=dropout,
-        )
+        super().__init__(input_layer, encoder, dropout=dropout, input_dropout=input_dropout)
         if pooling not in POOLINGS:
             raise ConfigError(unknown_name("pooling", pooling, list(POOLINGS)))
         self.pooling = POOLINGS[pooling](encoder.output_size, num_directions=encoder.num_directions)

@@ -32,12 +32,12 @@ class Pattern(nn.Module, ABC):
     Args:
         input_layer: what makes Padded *[B, T, E]* of a batch's features: `WordEmbedding` or `NumberInput`.
         encoder: what reads that, of input size E.
-        input_dropout: share of the input layer's output switched off, in training.
-        output_dropout: share of what the last layer reads switched off, in training.
+        dropout: share of what the last layer reads switched off, in training.
+        input_dropout: the same for the input layer's output; None: as `dropout`.
     """
 
     def __init__(
-        self, input_layer: nn.Module, encoder: Encoder, *, input_dropout: float, output_dropout: float
+        self, input_layer: nn.Module, encoder: Encoder, *, dropout: float, input_dropout: float | None
     ) -> None:
         super().__init__()
         if input_layer.output_size != encoder.input_size:
@@ -47,8 +47,8 @@ class Pattern(nn.Module, ABC):
             )
         self.input_layer = input_layer
         self.encoder = encoder
-        self.input_dropout = nn.Dropout(input_dropout)
-        self.output_dropout = nn.Dropout(output_dropout)
+        self.input_dropout = nn.Dropout(dropout if input_dropout is None else input_dropout)
+        self.output_dropout = nn.Dropout(dropout)
 
     @abstractmethod
     def scores(self, batch: Batch, *, window: int | None = None) -> Any:

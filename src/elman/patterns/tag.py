@@ -67,12 +67,7 @@ class Tagger(Pattern):
         crf: bool = False,
         legal: Legal | None = None,
     ) -> None:
-        super().__init__(
-            input_layer,
-            encoder,
-            input_dropout=dropout if input_dropout is None else input_dropout,
-            output_dropout=dropout,
-        )
+        super().__init__(input_layer, encoder, dropout=dropout, input_dropout=input_dropout)
         self.linear = nn.Linear(encoder.output_size, num_labels)
         self.crf = CRF(num_labels, legal=legal) if crf else None
         self.viterbi = Viterbi(num_labels, legal=legal) if legal is not None and not crf else None
