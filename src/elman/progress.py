@@ -6,7 +6,6 @@ Everything here goes to standard error, so that standard output holds results al
 import sys
 import time
 from collections import deque
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -78,12 +77,7 @@ class Display(Observer):
     def __enter__(self) -> "Display":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -12,8 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopOnSignal:
     """Note SIGINT and SIGTERM instead of dying of them, while inside the `with` block.
 
-    Python delivers signals to the main thread only;
-    elsewhere nothing is installed and `received` stays None.
+    Python delivers signals to the main thread only; elsewhere nothing is installed and `received` stays None.
 
     Args:
         notice: a line for the terminal when the signal comes, so that nobody thinks it was not heard.
@@ -38,9 +37,7 @@ class StopOnSignal:
     def __enter__(self) -> "StopOnSignal":
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                if (
-                    signal.getsignal(number) is not signal.SIG_IGN
-                ):  # whoever started us wants it ignored: nohup, &
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and & want it ignored
                     self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -50,18 +47,11 @@ class StopOnSignal:
             signal.signal(each, signal.SIG_DFL)
         if self._notice:
             try:
-                os.write(
-                    2, self._notice
-                )  # print() may not be called inside print(), which a signal can interrupt
+                os.write(2, self._notice)  # not print(): the signal may have come inside one
             except OSError:
                 pass  # nobody reads stderr any more
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             # None: the handler was not installed from Python and cannot be put back from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
