@@ -61,9 +61,8 @@ def check_names(names: Sequence[str], *, where: str) -> None:
         if not name:
             raise DataError(
                 f"{where}: column {number} has no name in the header. Name it, or leave the column out "
-                "(pandas writes such a column for its index: use to_csv(index=False)); for a file without a "
-                "header "
-                "give the names with --columns."
+                "(pandas writes such a column for its index: use to_csv(index=False)); "
+                "for a file without a header give the names with --columns."
             )
     if len(set(names)) < len(names):
         twice = next(name for name in names if list(names).count(name) > 1)

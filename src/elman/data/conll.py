@@ -147,8 +147,8 @@ def _conll_fields(path: Path) -> Iterator[Fields]:
         elif len(cells) != width:
             raise DataError(
                 f"{path}:{line}: has {len(cells)} column{'s' * (len(cells) != 1)} separated by "
-                f"{'tabs' if by_tabs else 'spaces'}, but line {first} has {width}; every token line needs as "
-                "many. "
+                f"{'tabs' if by_tabs else 'spaces'}, but line {first} has {width}; "
+                "every token line needs as many. "
                 "(.conll files have no comments; name a CoNLL-U file .conllu.)"
             )
         yield line, cells
@@ -167,10 +167,9 @@ def _conllu_fields(path: Path) -> Iterator[Fields]:
         cells = text.split("\t")
         if len(cells) != len(CONLLU_COLUMNS):
             raise DataError(
-                f"{path}:{line}: has {len(cells)} column{'s' * (len(cells) != 1)} separated by tabs; CoNLL-U "
-                "has "
-                f"{len(CONLLU_COLUMNS)} ({', '.join(CONLLU_COLUMNS)}). Name the file .conll if it is not "
-                "CoNLL-U."
+                f"{path}:{line}: has {len(cells)} column{'s' * (len(cells) != 1)} separated by tabs; "
+                f"CoNLL-U has {len(CONLLU_COLUMNS)} ({', '.join(CONLLU_COLUMNS)}). "
+                "Name the file .conll if it is not CoNLL-U."
             )
         if cells[0] != str(expected):
             if _is_no_token(cells[0]):

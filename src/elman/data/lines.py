@@ -49,17 +49,16 @@ def read_lines(path: str | PathLike[str], *, keep_ends: bool = False) -> Iterato
     for number, offset, raw in _read_lines(path, keep_ends=keep_ends):
         if 0 in raw:
             raise DataError(
-                f"{path}:{number}: holds a NUL byte, at byte {offset + raw.index(0)} of the file; text was "
-                "expected. "
-                "Is it a binary file, or UTF-16? Save it as UTF-8 text."
+                f"{path}:{number}: holds a NUL byte, at byte {offset + raw.index(0)} of the file; "
+                "text was expected. Is it a binary file, or UTF-16? Save it as UTF-8 text."
             )
         try:
             yield number, raw.decode("utf-8")
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{path}:{number}: is not UTF-8: byte 0x{raw[error.start]:02x} at byte "
-                f"{offset + error.start} of the "
-                "file. Save the file as UTF-8 (iconv -f latin1 -t utf-8 converts from Latin-1)."
+                f"{offset + error.start} of the file. "
+                "Save the file as UTF-8 (iconv -f latin1 -t utf-8 converts from Latin-1)."
             ) from None
 
 
@@ -74,8 +73,8 @@ def _read_lines(path: str | PathLike[str], *, keep_ends: bool = False) -> Iterat
                 size = len(line)
                 if size > MAX_LINE_BYTES:
                     raise DataError(
-                        f"{path}:{number}: is longer than {MAX_LINE_BYTES:,} bytes, the most a line may "
-                        "have. "
+                        f"{path}:{number}: is longer than {MAX_LINE_BYTES:,} bytes, "
+                        "the most a line may have. "
                         "Was it saved without line ends? Otherwise cut the sequence into shorter ones."
                     )
                 start = offset

@@ -95,8 +95,8 @@ def _open_text_table(
     if names:
         if list(names) == header:
             raise DataError(
-                f"{where}: the first line repeats the names in --columns, so it is a header. Leave --columns "
-                "out."
+                f"{where}: the first line repeats the names in --columns, so it is a header. "
+                "Leave --columns out."
             )
         if len(names) != len(cells):
             raise DataError(
@@ -112,9 +112,9 @@ def _even(records: Iterable[Row], names: Sequence[str]) -> Iterator[Row]:
     for where, cells in records:
         if len(cells) != len(names):
             raise DataError(
-                f"{where}: has {len(cells)} field{'s' * (len(cells) != 1)}, but there are {len(names)} "
-                "columns "
-                f"({_shorten(names)}). Is a separator missing, or one inside a text? "
+                f"{where}: has {len(cells)} field{'s' * (len(cells) != 1)}, "
+                f"but there are {len(names)} columns ({_shorten(names)}). "
+                "Is a separator missing, or one inside a text? "
                 "In .csv, put double quotes around such a text; in .tsv, a text cannot hold a tab."
             )
         yield where, cells
@@ -176,8 +176,8 @@ def _open_jsonl(path: Path, names: Sequence[str] | None, choose: Choose) -> Open
             for name in needed:
                 if name not in row:
                     raise DataError(
-                        f"{where}: has no key {name!r} (keys: {_shorten(list(row))}), which is the input "
-                        "column."
+                        f"{where}: has no key {name!r} (keys: {_shorten(list(row))}), "
+                        "which is the input column."
                     )
             yield where, [row.get(name) for name in chosen.names]
 

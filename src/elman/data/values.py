@@ -208,8 +208,8 @@ def _tokens(values: list[Any], where: str) -> tuple[str, ...]:
     for number, token in enumerate(values, 1):
         if not isinstance(token, str) or not token:
             raise DataError(
-                f"{where}: token {number} is {show(token)}; a list of tokens holds strings that are not "
-                "empty."
+                f"{where}: token {number} is {show(token)}; a list of tokens holds strings "
+                "that are not empty."
             )
     return tuple(map(str, values))
 
@@ -281,8 +281,8 @@ def _list_to_array(value: Any, where: str, names: Sequence[str]) -> NDArray[np.f
             if not isinstance(row, list | tuple) or len(row) != len(rows[0]):
                 got = f"{len(row)} numbers" if isinstance(row, list | tuple) else show(row)
                 raise DataError(
-                    f"{where}: step {step} holds {got}, step 1 holds {len(rows[0])} numbers; all steps need "
-                    "as many."
+                    f"{where}: step {step} holds {got}, step 1 holds {len(rows[0])} numbers; "
+                    "all steps need as many."
                 )
     flat = [item for row in rows for item in row] if nested else rows
     numbers = [

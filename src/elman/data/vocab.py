@@ -80,8 +80,8 @@ class Vocab:
             raise DataError("vocabulary: a token is not a string; the list of tokens is damaged.")
         if len(self.counts) != len(self.tokens):
             raise DataError(
-                f"vocabulary: {len(self.counts)} counts stand beside {len(self.tokens)} tokens; expected as "
-                "many."
+                f"vocabulary: {len(self.counts)} counts stand beside {len(self.tokens)} tokens; "
+                "expected as many."
             )
         if not all(type(count) is int and count >= 0 for count in self.counts):
             raise DataError("vocabulary: a count is not a whole number of 0 or more.")
