@@ -12,18 +12,6 @@ SETS = os.environ.get("ELMAN_SETS", "")
 """A folder that holds one folder for each published set; `benchmarks/README.md` says where they come from."""
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Return a function that writes a file and returns its path."""
-
-    def write(name, content):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
-
-
 def conllu(*tokens, **columns):
     """Return CoNLL-U lines: tokens are (id, form); `columns` fill the others."""
     rows = []

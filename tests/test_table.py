@@ -12,18 +12,6 @@ from elman.errors import DataError
 
 
 @pytest.fixture
-def write(tmp_path):
-    """Return a function that writes a file and returns its path."""
-
-    def write(name, content):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def parquet(tmp_path):
     """Return a function that writes columns to a .parquet file and returns its path."""
     pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra parquet)")
