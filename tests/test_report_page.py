@@ -82,6 +82,20 @@ def test_it_fetches_nothing_complains_of_nothing_and_fits(browser, report, schem
             assert charts.nth(place).locator(".main-svg").count() > 0
 
 
+GAPS = """[...document.querySelectorAll('.chart')].map(
+    place => Math.abs(place.clientWidth - place.querySelector('.main-svg').clientWidth))"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_charts_keep_to_their_places_as_soon_as_the_page_changes_its_width(browser, report, width):
+    painted = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    with Visit(browser, report, viewport={"width": 760, "height": 800}) as visit:
+        assert max(visit.page.evaluate(GAPS)) <= 1
+        visit.page.set_viewport_size({"width": width, "height": 800})
+        visit.page.evaluate(painted)
+        assert max(visit.page.evaluate(GAPS)) <= 1
+
+
 def nothing_was_run(browser, path):
     with Visit(browser, path, viewport={"width": 1280, "height": 800}) as visit:
         visit.page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
@@ -158,7 +172,12 @@ def test_the_colours_of_the_charts_follow_the_scheme(browser, report):
         assert visit.page.evaluate(line) != before
 
 
-def test_it_prints(browser, report, tmp_path):
-    with Visit(browser, report) as visit:
+def test_it_prints_with_charts_as_wide_as_their_places(browser, report, tmp_path):
+    note = (
+        f"matchMedia('print').addEventListener('change', now => {{ if (now.matches) window.gaps = {GAPS} }})"
+    )
+    with Visit(browser, report, viewport={"width": 1280, "height": 800}) as visit:
+        visit.page.evaluate(note)
         visit.page.pdf(path=str(tmp_path / "report.pdf"))
+        assert max(visit.page.evaluate("window.gaps")) <= 1
     assert os.path.getsize(tmp_path / "report.pdf") > 20_000

@@ -32,7 +32,7 @@
     });
   }
 
-  function layout(chart) {
+  function layout(chart, place) {
     var best = chart.best === undefined ? [] : [
       { type: "line", x0: chart.best, x1: chart.best, yref: "paper", y0: 0, y1: 1,
         line: { color: colour("soft"), width: 1, dash: "dot" } }];
@@ -43,6 +43,7 @@
       { xref: "paper", x: 1, y: chart.level.y, text: chart.level.name, showarrow: false, xanchor: "right",
         yanchor: "bottom", bgcolor: colour("panel"), font: { size: 12, color: colour("soft") } }];
     return {
+      width: place.clientWidth, height: place.clientHeight,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, color: colour("ink"), size: 13 },
       margin: { l: 48, r: 10, t: 8, b: 40 }, hovermode: chart.traces[0].kind === "bars" ? "closest" : "x unified",
@@ -53,14 +54,24 @@
     };
   }
 
-  function draw() {
-    document.querySelectorAll(".chart").forEach(function (place) {
-      var chart = charts[place.dataset.chart];
-      Plotly.react(place, traces(chart), layout(chart), { displayModeBar: false, responsive: true });
-    });
+  function draw(place) {
+    if (!place.clientWidth) return;
+    var chart = charts[place.dataset.chart];
+    Plotly.react(place, traces(chart), layout(chart, place), { displayModeBar: false });
   }
 
-  draw();
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  window.matchMedia("print").addEventListener("change", draw);
+  var places = document.querySelectorAll(".chart");
+
+  function drawAll() {
+    places.forEach(draw);
+  }
+
+  // Drawn when its place gets a size, now and whenever that changes, and before anything is painted: plotly's
+  // own `responsive` comes a moment later, when a chart has already been seen to stick out of its card.
+  var watch = new ResizeObserver(function (entries) {
+    entries.forEach(function (entry) { draw(entry.target); });
+  });
+  places.forEach(function (place) { watch.observe(place); });
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  window.matchMedia("print").addEventListener("change", drawAll);
 })();
