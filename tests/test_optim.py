@@ -145,6 +145,22 @@ def test_a_sparse_embedding_lives_beside_dense_layers() -> None:
     assert torch.equal(before[0][[0, 2, 3, 4, 5]], network[0].weight[[0, 2, 3, 4, 5]])
 
 
+def test_without_gradients_the_norm_is_zero_and_a_step_moves_nothing() -> None:
+    network = make_network()
+    before = [p.detach().clone() for p in network.parameters()]
+    optimizer = Optimizer(network)
+    assert optimizer.gradient_norm().item() == 0.0
+    optimizer.step(0.1)
+    assert all(map(torch.equal, before, network.parameters()))
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_a_sparse_gradient_of_no_rows_moves_nothing(name: str) -> None:
+    batches = [torch.tensor([0, 1]), torch.tensor([], dtype=torch.int64)]
+    with_empty = train_embedding(name, sparse=True, batches=batches)
+    assert torch.equal(with_empty.weight, train_embedding(name, sparse=True, batches=batches[:1]).weight)
+
+
 def test_clipping_is_that_of_torch() -> None:
     ours, theirs = make_network(), make_network()
     set_gradients(ours, 1)
