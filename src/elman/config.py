@@ -6,6 +6,7 @@ and stored in the run's `config.json`. This file never imports torch, so `--help
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -234,6 +235,31 @@ def _not_valid(error: Any, source: str) -> str:
     told = str(error["msg"]).removeprefix("Input should be ")
     told = f"a number {told}" if told.startswith(("greater", "less")) else told
     return f"{place} is not valid; expected {told}."
+
+
+_FLAG = re.compile(r"(?<![\w-])--(no-)?([a-z][a-z-]*)(?: ([A-Z]{3,}\b|\{[^}]*\}|classify\b|tag\b))?")
+
+
+def in_python(message: str) -> str:
+    """Return a message that names settings as flags with the arguments of `elman.train` in their place.
+
+    Example:
+        >>> in_python("no task; name one with --task {classify,tag}, or leave --no-crf out.")
+        'no task; name one with task={classify,tag}, or leave crf=False out.'
+        >>> in_python("go on with: elman train --resume runs/pos")
+        "go on with: elman.train(resume='runs/pos')"
+    """
+
+    def argument(flag: re.Match[str]) -> str:
+        name, value = flag[2].replace("-", "_"), flag[3]
+        if name not in Settings.model_fields:
+            return flag[0]
+        if flag[1] or not value:
+            return f"{name}=False" if flag[1] else name
+        return f"{name}={value!r}" if value.isalpha() and value.islower() else f"{name}={value}"
+
+    message = re.sub(r"elman train --resume (.+)$", r"elman.train(resume='\1')", message)
+    return _FLAG.sub(argument, message)
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

@@ -17,6 +17,9 @@ PARTS = ("train", "valid", "test")
 DEFAULT_VALID = 0.1
 """Share of the training data that is held out for validation where no file is named."""
 
+IN_MEMORY = "memory"
+"""What data are said to come from that came as objects."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -172,4 +175,4 @@ def _hold_out(
 
 
 def _name(source: Any) -> str:
-    return str(source) if isinstance(source, str | Path) else "memory"
+    return str(source) if isinstance(source, str | Path) else IN_MEMORY

@@ -151,7 +151,8 @@ def load(folder: str | Path) -> Run:
     config = read_config(folder)
     if "chosen" not in config or not (folder / "model.safetensors").exists():
         raise RunError(
-            f"{folder}: holds no trained model yet; go on training it with: elman train --resume {folder}"
+            f"{folder}: holds no trained model yet; go on training it with: elman train --resume {folder} "
+            f"(from Python: elman.train(resume={str(folder)!r}))"
         )
     task = task_from_json(
         make_settings(config["chosen"], source=str(folder / "config.json")), read_json(folder / "vocab.json")

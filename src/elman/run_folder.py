@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from elman.config import Settings
 from elman.data.example import Example
 from elman.errors import CheckpointError, RunError
 
@@ -43,7 +44,8 @@ def make_folder(path: str | Path) -> Path:
         raise _cannot("make", folder, error) from None
     if any(name in _OURS for name in names):
         raise RunError(
-            f"{folder}: holds a run already; go on with it by --resume {folder}, or name another folder."
+            f"{folder}: holds a run already; name another folder with --out, delete this one, "
+            f"or go on with it: elman train --resume {folder}"
         )
     if names:
         raise RunError(
@@ -52,14 +54,44 @@ def make_folder(path: str | Path) -> Path:
     return folder
 
 
-def give_back(folder: Path) -> None:
+def absent_folders(path: str | Path) -> list[Path]:
+    """Return the folders that `make_folder` would have to make, the innermost first."""
+    return [folder for folder in (Path(path), *Path(path).parents) if not folder.exists()]
+
+
+def give_back(folder: Path, made: Sequence[Path] = ()) -> None:
     """Delete what a run wrote before its first step, so that its folder can be named again.
 
-    For a run that a setting or its data ended; a folder with weights or checkpoints stays as it is.
+    For a run that a setting or its data ended, and that holds the folder's lock; a folder with weights or
+    checkpoints stays as it is.
+
+    Args:
+        folder: the run folder.
+        made: the folders that were made for the run, the innermost first; those left empty go too.
     """
-    if not any((folder / name).exists() for name in ("model.safetensors", "checkpoints")):
-        for name in ("config.json", "vocab.json", "baseline.safetensors"):
-            (folder / name).unlink(missing_ok=True)
+    if any((folder / name).exists() for name in ("model.safetensors", "checkpoints")):
+        return
+    for name in ("config.json", "vocab.json", "baseline.safetensors", "lock"):
+        (folder / name).unlink(missing_ok=True)
+    for each in made:
+        try:
+            each.rmdir()
+        except OSError:
+            return  # something else stands in it
+
+
+def settings_to_store(settings: Settings, *, chosen: bool = False) -> dict[str, Any]:
+    """Return settings as `config.json` holds them, with paths that stay true from any other folder.
+
+    Args:
+        settings: as given by the user, or as chosen.
+        chosen: whether to store what the user did not give, too.
+    """
+    values = settings.model_dump(exclude_none=True, exclude_unset=not chosen)
+    for name in ("train", "valid", "test", "vectors", "out", "start_from"):
+        if isinstance(values.get(name), str):
+            values[name] = str(Path(values[name]).absolute())
+    return values
 
 
 def write_json(path: Path, value: Any) -> None:

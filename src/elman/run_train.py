@@ -14,19 +14,28 @@ from typing import Any, Unpack
 import torch
 
 from elman import progress
-from elman.config import Settings, TrainArguments, make_settings, unknown_name
-from elman.dataset import PARTS, Dataset, read_dataset
-from elman.errors import ConfigError, DataError, MissingExtraError
+from elman.config import Settings, TrainArguments, in_python, make_settings, unknown_name
+from elman.dataset import IN_MEMORY, PARTS, Dataset, read_dataset
+from elman.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    ElmanError,
+    MissingExtraError,
+    TrainingError,
+)
 from elman.patterns.pattern import Pattern
 from elman.report import ReportData, write_report
 from elman.run import Run, score
 from elman.run_folder import (
     FORMAT,
+    absent_folders,
     give_back,
     make_folder,
     read_config,
     read_journal,
     read_json,
+    settings_to_store,
     versions,
     write_json,
 )
@@ -63,9 +72,13 @@ def train(**arguments: Unpack[TrainArguments]) -> Run:
     """
     values = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
     given = {part: values.pop(part) for part in PARTS if not _is_plain(values.get(part))}
-    settings = make_settings(values, source="arguments")
-    with progress.display() as shown:
-        return train_run(settings, data=given, observers=[shown], announce=progress.say)
+    try:
+        settings = make_settings(values, source="arguments")
+        with progress.display() as shown:
+            return train_run(settings, data=given, observers=[shown], announce=progress.say)
+    except ElmanError as error:
+        error.args = (in_python(str(error)), *error.args[1:])
+        raise
 
 
 def train_run(
@@ -86,6 +99,7 @@ def train_run(
     data = data or {}
     # oneDNN keeps what it compiled for each shape; sequences have so many that it would keep gigabytes.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    resume, made = settings.resume is not None, absent_folders(settings.out or ".")
     if settings.resume is not None:
         folder: Path | None = Path(settings.resume)
         settings = _settings_to_resume(settings)
@@ -95,10 +109,10 @@ def train_run(
         folder = make_folder(settings.out) if settings.out is not None else None
     with RunLock(folder) if folder else nullcontext():
         try:
-            return _train(settings, data, folder, observers, announce)
-        except (ConfigError, DataError, MissingExtraError):
-            if folder and settings.resume is None:
-                give_back(folder)
+            return _train(settings, data, folder, resume, observers, announce)
+        except (ConfigError, DataError, CheckpointError, TrainingError, MissingExtraError):
+            if folder and not resume:
+                give_back(folder, made)
             raise
 
 
@@ -106,26 +120,31 @@ def _train(
     settings: Settings,
     given: Mapping[str, Any],
     folder: Path | None,
+    resume: bool,
     observers: Sequence[Observer],
     announce: Announce,
 ) -> Run:
-    """Read, prepare, fit and score; what stands in the folder decides whether this is a resumption."""
+    """Read, prepare, fit and score; a resumed run goes the same way again."""
     started = time.perf_counter()
-    resume = settings.resume is not None
     stored = read_config(folder) if folder and resume else {}
-    config: dict[str, Any] = {"format": FORMAT, "settings": _to_store(settings), "versions": versions()}
+    config: dict[str, Any] = {
+        "format": FORMAT,
+        "settings": settings_to_store(settings),
+        "versions": versions(),
+    }
     if folder and not resume:
         write_json(folder / "config.json", config)
+    if resume:
+        _check_rows_are_given(folder, stored.get("data", {}), settings, given)
     dataset = read_dataset(settings, given)
     announce(f"data: {dataset.counts()}")
-    data = dataset.to_json()
-    _check_same_data(folder, stored.get("data", {}), data)
+    data = _same_data(folder, stored, dataset.to_json(), settings)
     task = TASKS[str(settings.task)].prepare(dataset.name_columns(settings), dataset.train, dataset.kind)
     batches = task.batches(dataset.train)
     task.choose_lengths(batches.num_batches)
     for line in task.choices(settings):
         announce(line)
-    config |= {"chosen": task.chosen.model_dump(exclude_none=True), "data": data | task.sizes()}
+    config |= {"chosen": settings_to_store(task.chosen, chosen=True), "data": data | task.sizes()}
     if folder:
         write_json(folder / "vocab.json", task.to_json())
         write_json(folder / "config.json", config)
@@ -133,13 +152,15 @@ def _train(
         baseline = task.fit_baseline(dataset.train)
         if folder:
             save_weights(folder / "baseline.safetensors", baseline.to_tensors(), {})
-        model = _fresh_model(task)
+        store = Store(folder) if folder else None
+        goes_on = resume and store is not None and store.has_checkpoints()
+        model = _fresh_model(task, goes_on)
         outcome = fit(
             model,
             batches,
             _plan(task),
             evaluate=lambda: task.evaluate(model, dataset.valid).scalars,
-            store=Store(folder) if folder else None,
+            store=store,
             observers=observers,
             resume=resume,
         )
@@ -150,12 +171,19 @@ def _train(
     return run
 
 
-def _fresh_model(task: Task) -> Pattern:
-    """Return the network with its initial weights: drawn from the seed, or those of another run."""
+def _fresh_model(task: Task, goes_on: bool = False) -> Pattern:
+    """Return the network with its initial weights: drawn from the seed, or those of another run.
+
+    Where a checkpoint will replace them (`goes_on`), the other run is not needed any more.
+    """
     torch.manual_seed(task.chosen.seed)
     model = task.build_fresh()
-    if task.chosen.start_from is not None:
+    if task.chosen.start_from is not None and not goes_on:
         path = Path(task.chosen.start_from) / "model.safetensors"
+        if not path.exists():
+            raise ConfigError(
+                f"start_from: {path.parent} holds no trained model; name the folder of a finished run."
+            )
         _check_same_ids(task, Path(task.chosen.start_from))
         tensors, _ = load_weights(path)
         own = model.state_dict()
@@ -258,28 +286,37 @@ def _settings_to_resume(settings: Settings) -> Settings:
         )
     stored = read_config(Path(folder))["settings"]
     stored.pop("max_minutes", None)
-    return make_settings(stored | given | {"resume": folder, "out": None}, source=f"{folder}/config.json")
+    return make_settings(stored | given, source=f"{folder}/config.json")
 
 
-def _to_store(settings: Settings) -> dict[str, Any]:
-    """Return the settings as given, with paths that stay true when the run is resumed from elsewhere."""
-    values = settings.model_dump(exclude_none=True, exclude_unset=True)
-    values.pop("resume", None)
-    for name in ("train", "valid", "test", "vectors", "out", "start_from"):
-        if isinstance(values.get(name), str):
-            values[name] = str(Path(values[name]).absolute())
-    return values
+def _check_rows_are_given(
+    folder: Path | None, stored: Mapping[str, Any], settings: Settings, given: Mapping[str, Any]
+) -> None:
+    """Refuse to go on without rows that were in memory when the run began: the run does not hold them."""
+    for part in PARTS:
+        was_in_memory = stored[part]["file"] == IN_MEMORY if part in stored else part == "train"
+        if was_in_memory and part not in given and getattr(settings, part) is None:
+            raise DataError(
+                f"{folder}: its {part} data were rows in memory, which a run does not keep; give the same "
+                f"rows again, from Python: elman.train(resume={str(folder)!r}, {part}=rows)"
+            )
 
 
-def _check_same_data(folder: Path | None, stored: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+def _same_data(
+    folder: Path | None, stored: Mapping[str, Any], data: dict[str, Any], settings: Settings
+) -> dict[str, Any]:
+    """Return what is known of the data, as it was written down when the run began; refuse other data."""
     for part, now in data.items():
-        then = stored.get(part, now)
+        then = stored.get("data", {}).get(part, now)
         if then["sha256"] != now["sha256"]:
             raise DataError(
                 f"{folder}: the {part} data have changed since the run began "
                 f"({then['examples']} examples then, {now['examples']} now); "
                 "restore them to resume, or train a new run."
             )
+        if stored and stored["settings"].get(part) == getattr(settings, part):
+            now["file"] = then["file"]
+    return data
 
 
 @contextmanager

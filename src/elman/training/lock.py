@@ -28,8 +28,21 @@ class RunLock:
         self._file: int | None = None
 
     def __enter__(self) -> "RunLock":
+        file = self._locked()
+        while not self._is_in_place(file):
+            os.close(file)  # another run held it and was given back, lock and all
+            file = self._locked()
+        self._file = file
         try:
-            # Never deleted: a second process could lock the deleted file and a third one a new file.
+            os.ftruncate(file, 0)
+            os.write(file, str(os.getpid()).encode())
+        except OSError:
+            pass  # a full disk: the lock holds all the same, only the message above names no process
+        return self
+
+    def _locked(self) -> int:
+        """Return the file, opened and locked."""
+        try:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise RunError(
@@ -51,13 +64,14 @@ class RunLock:
                 f"{self.path}: this file system gives no locks ({error.strerror}); "
                 "put the run on a local disk, so that two trainings cannot damage each other."
             ) from error
-        self._file = file
+        return file
+
+    def _is_in_place(self, file: int) -> bool:
+        """Say whether this is still the file at the path: a deleted one would keep nobody out."""
         try:
-            os.ftruncate(file, 0)
-            os.write(file, str(os.getpid()).encode())
-        except OSError:
-            pass  # a full disk: the lock holds all the same, only the message above names no process
-        return self
+            return os.path.samestat(os.fstat(file), os.stat(self.path))
+        except FileNotFoundError:
+            return False
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
