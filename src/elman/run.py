@@ -11,11 +11,13 @@ import torch
 from elman.baselines import Baseline, from_tensors
 from elman.config import Settings, make_settings
 from elman.data.example import Example
+from elman.data.values import to_array
 from elman.dataset import read_part
 from elman.errors import CheckpointError, ConfigError, DataError, RunError
 from elman.patterns.pattern import Pattern
 from elman.run_folder import read_config, read_journal, read_json
 from elman.tasks import task_from_json
+from elman.tasks.inputs import Inputs, SeriesInputs, TokenInputs
 from elman.tasks.task import Evaluation, Prediction, Task
 from elman.training.checkpoint import load_weights
 
@@ -59,7 +61,8 @@ class Run:
         """Return a prediction for each input, in their order.
 
         Args:
-            inputs: texts (cut into tokens as the training texts were), lists of tokens, or arrays [T, I].
+            inputs: texts (cut into tokens as the training texts were), lists of tokens, or arrays [T, I] of
+                numbers; where the model reads several numbers a step, [I] is a vector, a single step.
 
         Raises:
             ConfigError: a single text was given instead of a list of texts.
@@ -67,8 +70,9 @@ class Run:
         """
         if isinstance(inputs, str):
             raise ConfigError("predict takes a list of inputs; for one text write predict([text]).")
-        reads_text = self.task.inputs.kind == "text"
-        return self.predict_examples([_as_example(raw, row, reads_text) for row, raw in enumerate(inputs, 1)])
+        return self.predict_examples(
+            [_as_example(raw, row, self.task.inputs) for row, raw in enumerate(inputs, 1)]
+        )
 
     def predict_file(self, path: str | Path) -> list[Prediction]:
         """Return a prediction for each example of a file, in its order; targets are not needed."""
@@ -187,15 +191,31 @@ def score(task: Task, model: Pattern, baseline: Baseline, examples: Sequence[Exa
     return evaluation
 
 
-def _as_example(raw: Any, row: int, reads_text: bool) -> Example:
-    if isinstance(raw, str):
-        return Example(raw, where=f"row {row}")
-    if isinstance(raw, list | tuple) and (raw or reads_text) and all(isinstance(each, str) for each in raw):
-        return Example(tuple(raw), where=f"row {row}")
+def _as_example(raw: Any, row: int, inputs: Inputs) -> Example:
+    """Return what a person gave as an example; numbers are checked as those of a file are."""
+    where, is_list = f"row {row}", isinstance(raw, list | tuple)
+    if isinstance(inputs, TokenInputs) or isinstance(raw, str):
+        return Example(tuple(raw) if is_list else raw, where=where)
     try:
-        numbers = np.asarray(raw, dtype=np.float32)
-    except (TypeError, ValueError):
-        raise DataError(
-            f"row {row}: is neither text, a list of tokens nor an array [T, I] of numbers."
-        ) from None
-    return Example(numbers[:, None] if numbers.ndim == 1 else numbers, where=f"row {row}")
+        numbers = to_array(raw if is_list else np.asarray(raw), where)
+        is_flat = np.ndim(raw[0] if is_list and raw else raw) == (0 if is_list and raw else 1)
+    except DataError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:  # of whatever gives itself out for an array
+        raise DataError(f"{where}: is no array of numbers ({error}); {_expected(inputs)}.") from None
+    if is_flat and inputs.num_columns > 1:
+        if len(numbers) not in (0, inputs.num_columns):
+            raise DataError(f"{where}: is a list of {len(numbers)} numbers; {_expected(inputs)}.")
+        numbers = numbers.reshape(-1, inputs.num_columns)  # a vector: one step
+    return Example(numbers, where=where)
+
+
+def _expected(inputs: SeriesInputs) -> str:
+    """Return which numbers a model takes, in words."""
+    count = inputs.num_columns
+    if count == 1:
+        return "a series was expected, one number a step: [0.1, 0.2, ...]"
+    return (
+        f"steps of {count} numbers each were expected, an array [T, {count}]; "
+        f"a list of {count} numbers is a single step"
+    )

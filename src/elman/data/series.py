@@ -67,6 +67,11 @@ class Standardiser:
             made: NDArray[np.float32] = ((array - self.mean) / self.std).astype(np.float32)
         if not np.isfinite(made).all():
             step, column = (int(index) for index in np.argwhere(~np.isfinite(made))[0])
+            if not np.isfinite(array[step, column]):
+                raise DataError(
+                    f"{place}step {step + 1}, column {column + 1} is {array[step, column]}; "
+                    "a finite number was expected. Fill it in, or leave the row out."
+                )
             raise DataError(
                 f"{place}step {step + 1}, column {column + 1} is {array[step, column]}, too far from the "
                 "training data "

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from elman.baselines import Baseline
 from elman.config import Settings, unknown_name
-from elman.data.batches import Batch, Batches, Encoded, batch_order
+from elman.data.batches import Batch, Batches, Encoded
 from elman.data.example import Example
 from elman.data.vectors import Vectors, read_vectors
 from elman.data.vocab import Vocab
@@ -36,8 +36,12 @@ WARMUP_STEPS = 50
 SPELLING_SIZE, CHARACTER_SIZE = 100, 32
 """Numbers that sum up a word's spelling, and numbers in a character's vector."""
 
-INFERENCE_BATCH = 128
-"""Sequences in a batch when nothing is learned."""
+INFERENCE_BATCH, INFERENCE_STEPS = 128, 128 * 256
+"""Sequences, and steps with their padding, that a batch has at most when nothing is learned.
+
+A step of two layers and directions of 128 units takes some ten kilobytes, a batch a few hundred megabytes. A
+single longer sequence is a batch by itself.
+"""
 
 
 @dataclass(frozen=True)
@@ -323,9 +327,26 @@ def inference_batches(batches: Batches, pattern: Pattern) -> Iterator[Batch]:
     depend on its batch-mates.
     """
     device = next(pattern.parameters()).device
-    lengths = [row.length for row in batches.encoded]
-    for rows in batch_order(lengths, INFERENCE_BATCH, seed=0, epoch=0, shuffle=False):
+    for rows in inference_order([row.length for row in batches.encoded]):
         yield batches.batch(rows).to(device)
+
+
+def inference_order(lengths: Sequence[int]) -> list[list[int]]:
+    """Return the rows of each batch: in order of length, bounded in rows and in steps.
+
+    Example:
+        >>> [len(rows) for rows in inference_order([4] * 130 + [20_000, 10_000, 10_000, 50_000])]
+        [128, 3, 1, 1, 1]
+    """
+    order: list[list[int]] = []
+    for row in np.argsort(np.asarray(lengths, np.int64), kind="stable").tolist():
+        # Sorted by length: this row is the batch's longest, and all would be padded to it.
+        grown = len(order[-1]) + 1 if order else INFERENCE_BATCH + 1
+        if grown <= INFERENCE_BATCH and grown * lengths[row] <= INFERENCE_STEPS:
+            order[-1].append(row)
+        else:
+            order.append([row])
+    return order
 
 
 def describe_input(example: Example) -> str:
