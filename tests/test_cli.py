@@ -326,6 +326,11 @@ def test_tags_stand_under_their_words(names, capsys, monkeypatch):
     ]  # fmt: skip
 
 
+def test_an_empty_text_is_said_to_have_nothing_in_it(names, mood, capsys):
+    assert said(capsys, "predict", names, "")[0] == f"{terminal.NO_TOKENS}\n"
+    assert said(capsys, "predict", mood, "")[0].startswith("(an empty text)\n")
+
+
 def test_a_classifier_shows_its_likeliest_labels(mood, capsys):
     out, _ = said(capsys, "predict", mood, "the film was good", "the film was awful")
     lines = out.splitlines()

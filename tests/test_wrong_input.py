@@ -49,6 +49,38 @@ def test_a_file_that_is_not_there_is_named(tmp_path, capsys):
     assert "nowhere.csv" in refused(capsys, *classify(tmp_path / "nowhere.csv", tmp_path / "run"))
 
 
+def test_a_mistyped_file_is_named_with_the_nearest(good, tmp_path, capsys):
+    message = refused(capsys, *classify(tmp_path / "goood.csv", tmp_path / "run"))
+    assert "goood.csv" in message and f"did you mean '{good}'?" in message
+    message = refused(capsys, *classify(tmp_path / "zzz" / "good.csv", tmp_path / "run"))
+    assert "there is no folder" in message
+    message = refused(capsys, *classify(good, tmp_path / "run", "--vectors", str(tmp_path / "god.csv")))
+    assert f"did you mean '{good}'?" in message
+
+
+def test_labels_that_are_to_be_tags_are_told_the_other_task(good, tmp_path, capsys):
+    message = refused(capsys, *tag(good, tmp_path / "run"))
+    assert "good.csv:" in message and "but 1 tag;" in message and "--task classify" in message
+    path = write_jsonl(tmp_path / "tokens.jsonl", [{"words": ["a", "b"], "label": "x"}] * 9)
+    message = refused(capsys, *tag(path, tmp_path / "run"))
+    assert "the input is tokens, the target a text" in message and "--task classify" in message
+
+
+def test_tags_that_are_to_be_labels_are_told_the_other_task(tmp_path, capsys):
+    path = write_conll(tmp_path / "train.conll", tagged_sentences(20))
+    message = refused(capsys, *classify(path, tmp_path / "run"))
+    assert "a list of" in message and "--task tag" in message and "(" not in message.split("train.conll")[1]
+
+
+def test_what_is_no_run_is_told_what_a_run_is(good, tmp_path, capsys):
+    message = refused(capsys, "predict", str(good), "a text")
+    assert "good.csv: is a file" in message and "elman train --out" in message and "--data" in message
+    (tmp_path / "reviews").mkdir()
+    message = refused(capsys, "info", str(tmp_path / "reviws"))
+    assert f"did you mean '{tmp_path / 'reviews'}'?" in message
+    assert "elman train --out" in refused(capsys, "info", str(tmp_path / "zzz"))
+
+
 def test_a_missing_column_is_named_with_the_nearest(good, tmp_path, capsys):
     message = refused(capsys, *classify(good, tmp_path / "run", "--target", "lable"))
     assert "good.csv" in message and "lable" in message and "'label'" in message

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from elman.config import Settings
+from elman.config import Settings, nearest_name
 from elman.data.example import Example
 from elman.errors import CheckpointError, RunError
 
@@ -147,6 +147,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         RunError, CheckpointError: as `read_json`, or the run was written by a later version.
     """
+    if not folder.is_dir():
+        raise RunError(_no_run(folder))
     config = read_json(folder / "config.json")
     if config.get("format") != FORMAT:
         raise CheckpointError(
@@ -154,6 +156,17 @@ def read_config(folder: Path) -> dict[str, Any]:
             "use the version of elman that wrote it (config.json names it)."
         )
     return config
+
+
+def _no_run(folder: Path) -> str:
+    """Return the message for what is no folder: a file, or nothing."""
+    what = "the folder of a run was expected, which `elman train --out` writes"
+    if folder.exists():
+        return f"{folder}: is a file; {what} (data to label are named with --data)."
+    beside = [entry for entry in folder.parent.iterdir() if entry.is_dir()] if folder.parent.is_dir() else []
+    near = nearest_name(folder.name, sorted(entry.name for entry in beside))
+    hint = f"; did you mean {str(folder.with_name(near))!r}?" if near else f"; {what}."
+    return f"{folder}: there is no such folder{hint}"
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

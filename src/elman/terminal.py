@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SHOWN_SAMPLES = 3
 """Predictions on held-out sequences that are shown when a training is over."""
 
+NO_TOKENS = "(no tokens, so no tags)"
+
 BOLD, CYAN, RED = "1", "36", "31"
 
 
@@ -89,8 +91,8 @@ def against_gold(said: "Prediction", gold: Any) -> str:
 def one_prediction(said: "Prediction", count: int = tables.TOP_LABELS) -> str:
     """Return a prediction to look at: tags under their words, or the `count` likeliest labels as a chart."""
     if said.tags is not None and said.tokens is not None:
-        return "\n".join(_painted_rows([said.tokens, said.tags]))
-    head = paint(tables.fit(input_text(said.input), columns()), BOLD)
+        return "\n".join(_painted_rows([said.tokens, said.tags])) if said.tokens else NO_TOKENS
+    head = paint(tables.fit(input_text(said.input) or "(an empty text)", columns()), BOLD)
     if said.probabilities is None:
         return f"{head}\n  {tables.visible(str(said.prediction))}"
     return "\n".join([head, *tables.bars(said.probabilities, columns(), count)])

@@ -8,8 +8,10 @@ is refused with its place, before memory is taken for it.
 import json
 from collections.abc import Iterator
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
+from elman.config import nearest_name
 from elman.errors import DataError
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
@@ -86,10 +88,27 @@ def _read_lines(path: str | PathLike[str], *, keep_ends: bool = False) -> Iterat
                     line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
                 yield number, start, line
                 offset += size
+    except FileNotFoundError:
+        raise DataError(absent(path)) from None
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read: {error.strerror or error}. Check the path and its permissions."
         ) from None
+
+
+def absent(path: str | PathLike[str]) -> str:
+    """Return the message for a file that is not there; the nearest name beside it is suggested.
+
+    Example:
+        >>> absent("no/such/train.csv")
+        "no/such/train.csv: there is no such file, for there is no folder 'no/such'; check the path."
+    """
+    file = Path(path)
+    if not file.parent.is_dir():
+        return f"{path}: there is no such file, for there is no folder {str(file.parent)!r}; check the path."
+    near = nearest_name(file.name, sorted(entry.name for entry in file.parent.iterdir() if entry.is_file()))
+    hint = f"did you mean {str(file.with_name(near))!r}?" if near else "check the path."
+    return f"{path}: there is no such file; {hint}"
 
 
 def _refuse_other_encodings(path: str | PathLike[str], first_line: bytes) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Protocol
 
 from elman.config import unknown_name
 from elman.data.conll import read_conll
 from elman.data.example import Reading
 from elman.data.in_memory import examples_from
+from elman.data.lines import absent
 from elman.data.table import read_table
 from elman.errors import DataError
 
@@ -59,8 +61,11 @@ def read_examples(
         need_target: whether a missing target is an error (it is for training and evaluation).
 
     Raises:
-        DataError: an unknown extension, or what the reader refuses, with file and line.
+        DataError: no such file (the nearest is named), an unknown extension, or what the reader refuses, with
+            file and line.
     """
+    if not Path(path).exists():
+        raise DataError(absent(path))
     name = str(path)
     suffix = (
         "." + name.rpartition(".")[2].lower() if "." in name.replace("\\", "/").rpartition("/")[2] else ""

@@ -200,7 +200,9 @@ class Classify(Task):
 def _check_targets(examples: Sequence[Example], needed: bool = True) -> None:
     for example in examples:
         if not isinstance(example.target, str) and (needed or example.target is not None):
+            if example.target is None:
+                raise DataError(f"{example.where}: has no label; classify needs one a sequence.")
             raise DataError(
-                f"{example.where}: the target is {example.target!r}; classify needs one label a sequence "
-                "(for one label a token use --task tag)."
+                f"{example.where}: the target is a list of {len(example.target)} labels; classify needs one "
+                "label a sequence. For one label a token use --task tag."
             )

@@ -203,16 +203,21 @@ class Tag(Task):
 def _aligned(example: Example) -> Example:
     """Return the example with one tag a token, cutting both sides at spaces where they are texts."""
     words, tags = example.input, example.target
+    if tags is None:
+        raise DataError(f"{example.where}: has no tags; tag needs one for each token.")
     if isinstance(words, str) and isinstance(tags, str):
         words, tags = tuple(words.split()), tuple(tags.split())
-    if isinstance(words, str) or isinstance(tags, str) or tags is None:
+    hint = " For one label a sequence use --task classify." if isinstance(tags, str) or len(tags) == 1 else ""
+    if isinstance(words, str) or isinstance(tags, str):
+        one, other = ("tokens", "a text") if isinstance(tags, str) else ("a text", "a list of tags")
         raise DataError(
-            f"{example.where}: tag needs a list of tokens and a list of tags (or two texts cut at spaces), "
-            f"got input {words!r} and target {tags!r}."
+            f"{example.where}: the input is {one}, the target {other}; tag needs two lists, tokens and tags, "
+            f"or two texts cut at spaces.{hint}"
         )
     if len(words) != len(tags):
+        said = "tag" if len(tags) == 1 else "tags"
         raise DataError(
-            f"{example.where}: {len(words)} tokens but {len(tags)} tags; give every token one tag."
+            f"{example.where}: {len(words)} tokens but {len(tags)} {said}; give every token one tag.{hint}"
         )
     return Example(tuple(words), tuple(tags), example.where)
 
