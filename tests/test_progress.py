@@ -197,3 +197,17 @@ def test_an_epoch_without_a_loss_or_a_metric_is_still_a_line():
         {"epoch": 1, "train": {"loss": None}, "valid": {"accuracy": None}}, {}, PLAN, False
     )
     assert line.startswith("epoch 1/4") and "–" in line
+
+
+def test_a_long_line_is_folded_between_its_parts():
+    line = "chosen: " + ", ".join(f"setting_{number} {number}" for number in range(40))
+    folded = progress.fold(line, 60).splitlines()
+    assert len(folded) > 5 and all(len(each) <= 60 for each in folded)
+    assert all(each.startswith("    setting_") for each in folded[1:])
+    assert " ".join(each.strip() for each in folded) == line
+    assert progress.fold("short", 3) == "short"
+
+
+def test_without_a_terminal_lines_are_folded_to_a_page(capsys):
+    progress.announce(", ".join(["word"] * 40))
+    assert max(map(len, capsys.readouterr().err.splitlines())) <= progress.PLAIN_WIDTH

@@ -3,6 +3,8 @@
 Everything here goes to standard error, so that standard output holds results alone.
 """
 
+import os
+import re
 import sys
 import time
 from collections import deque
@@ -24,6 +26,9 @@ LINE_SECONDS = 10.0
 SPEED_SECONDS = 5.0
 """The speed shown is that of the last so many seconds."""
 
+PLAIN_WIDTH = 110
+"""Columns that lines are folded to where there is no terminal."""
+
 SHORTEST_BAR, LONGEST_BAR = 8, 40
 
 
@@ -36,6 +41,31 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):  # ValueError: the stream itself was closed
         pass
+
+
+def announce(line: str) -> None:
+    """Print a line of choices or counts to standard error, folded to the width of the terminal."""
+    try:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        width = PLAIN_WIDTH
+    say(fold(line, width))
+
+
+def fold(line: str, width: int) -> str:
+    """Return a line broken after commas and semicolons where it is too long; what follows is indented.
+
+    Example:
+        >>> print(fold("chosen: tokens words, pooling mean+max, dropout 0.5, epochs 40", 40))
+        chosen: tokens words, pooling mean+max,
+            dropout 0.5, epochs 40
+    """
+    lines = [""]
+    for part in re.split(r"(?<=[,;]) ", line):
+        if lines[-1].strip() and len(lines[-1]) + 1 + len(part) > width:
+            lines.append("   ")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return "\n".join(lines)
 
 
 class SteadyConsole(Console):

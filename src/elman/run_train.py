@@ -75,7 +75,7 @@ def train(**arguments: Unpack[TrainArguments]) -> Run:
     try:
         settings = make_settings(values, source="arguments")
         with progress.display() as shown:
-            return train_run(settings, data=given, observers=[shown], announce=progress.say)
+            return train_run(settings, data=given, observers=[shown], announce=progress.announce)
     except ElmanError as error:
         error.args = (in_python(str(error)), *error.args[1:])
         raise

@@ -27,7 +27,7 @@ def train(arguments: Sequence[str]) -> int:
     from elman.run_train import train_run
 
     with progress.display() as shown:
-        run = train_run(settings, observers=[shown], announce=progress.say)
+        run = train_run(settings, observers=[shown], announce=progress.announce)
     print(terminal.outcome(run))
     return 0
 

@@ -54,7 +54,7 @@ def train_and_show(settings: dict[str, Any]) -> Run:
     """Train as `elman train` would, and show what it shows."""
     progress.say(f"the same by hand:\n  {command_line(settings)}\n")
     with progress.display() as shown:
-        run = train_run(make_settings(settings), observers=[shown], announce=progress.say)
+        run = train_run(make_settings(settings), observers=[shown], announce=progress.announce)
     print(terminal.outcome(run))
     return run
 
