@@ -9,7 +9,7 @@ TEST  := $(BIN)/python -m pytest
 
 help:
 	@echo "make setup      create $(VENV) and install elman with its demo and developer extras"
-	@echo "make demo       train a model on real surnames, score it, and ask it about yours (3 minutes)"
+	@echo "make demo       train a model on real surnames, score it, and ask it about yours (1 to 3 minutes)"
 	@echo "make test       every test but the deep ones, docstring examples included"
 	@echo "make test-deep  every test, at full depth (about an hour)"
 	@echo "make check      formatting, lint, types"

@@ -3,14 +3,16 @@
 import csv
 import io
 import json
+import shlex
 from pathlib import Path
 
 import pytest
+from tiny import mood_rows, write_csv
 
-from elman.cli import commands, flags, main
+from elman.cli import flags, main
 from elman.config import Settings
 from elman.demos import DEMOS, cantonese, names, show
-from elman.errors import MissingExtraError
+from elman.errors import MissingExtraError, RunError
 
 faker = pytest.importorskip("faker", reason="faker is not installed (extra: demo)")
 
@@ -69,8 +71,6 @@ def test_the_command_line_that_is_shown_gives_the_same_settings():
         "seed": 3,
     }
     line = show.command_line(settings)
-    import shlex
-
     words = shlex.split(line)
     assert words[:2] == ["elman", "train"]
     assert flags.read_train(words[2:]) == Settings(**settings)
@@ -125,13 +125,56 @@ def test_names_are_asked_until_the_end_of_the_input(monkeypatch, capsys):
     assert oracle.asked == ["Novotný"]
 
 
-def test_a_folder_that_is_taken_gets_a_number(tmp_path, monkeypatch):
+@pytest.fixture
+def small(tmp_path, monkeypatch) -> dict:
+    """Return the settings of a demo that takes a second, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    assert commands.free_folder("names") == Path("runs/demo-names")
-    for taken in ("runs/demo-names", "runs/demo-names-2"):
-        Path(taken).mkdir(parents=True)
-        (Path(taken) / "config.json").touch()
-    assert commands.free_folder("names") == Path("runs/demo-names-3")
+    path = write_csv(tmp_path / "train.csv", mood_rows(40))
+    own = {"epochs": 1, "hidden_size": 4, "threads": 1, "seed": 0}
+    return {"task": "classify", "train": str(path), "test": 0.2, **own, "out": "runs/demo-names"}
+
+
+def test_a_finished_demo_is_shown_again_not_trained_again(small, capsys):
+    first = show.train_and_show(small, is_numbered=True)
+    before = (first.folder / "result.json").read_bytes()
+    shown = capsys.readouterr().out
+    for is_numbered in (True, False):
+        again = show.train_and_show(small, is_numbered=is_numbered)
+        out, err = capsys.readouterr()
+        assert again.folder == first.folder and out == shown
+        assert "trained before" in err and "--out" in err and "epoch" not in err
+    show.show_confusions(again)
+    assert "most often confused" in capsys.readouterr().out
+    assert (first.folder / "result.json").read_bytes() == before
+
+
+def test_another_demo_in_the_folder_gets_a_number(small, capsys):
+    show.train_and_show(small, is_numbered=True)
+    other = small | {"seed": 1}
+    assert show.train_and_show(other, is_numbered=True).folder == Path("runs/demo-names-2")
+    assert show.train_and_show(other, is_numbered=True).folder == Path("runs/demo-names-2")
+    with pytest.raises(RunError, match="holds a run already"):
+        show.train_and_show(other)
+    write_csv(Path(small["train"]), mood_rows(40, seed=1))
+    assert show.train_and_show(small, is_numbered=True).folder == Path("runs/demo-names-3")
+
+
+def test_the_command_that_does_the_same_by_hand_works(small, capsys):
+    folder = show.train_and_show(small).folder
+    line = next(line for line in capsys.readouterr().err.splitlines() if "elman train" in line)
+    assert main(shlex.split(line)[1:]) == 0
+    assert Path("runs/demo-names-by-hand/result.json").exists()
+    results = [
+        json.loads((Path(place) / "result.json").read_text()) for place in (folder, f"{folder}-by-hand")
+    ]
+    assert results[0]["test"] == results[1]["test"]
+
+
+def test_durations_are_the_same_everywhere():
+    root = Path(__file__).parent.parent
+    low, high = DEMOS["names"].time.removesuffix(" min").split("-")
+    assert f"({low} to {high} minutes)" in (root / "Makefile").read_text(encoding="utf-8")
+    assert f"{low} to {high} minutes" in (root / "README.md").read_text(encoding="utf-8")
 
 
 def test_without_faker_the_extra_is_named(monkeypatch):

@@ -111,7 +111,8 @@ def demo(arguments: Sequence[str]) -> int:
         return 0
     if wanted.name not in DEMOS:
         raise ConfigError(unknown_name("demo", wanted.name, list(DEMOS)))
-    DEMOS[wanted.name].run(Path(wanted.out) if wanted.out else free_folder(wanted.name), wanted.seed)
+    folder = Path(wanted.out or f"runs/demo-{wanted.name}")
+    DEMOS[wanted.name].run(folder, wanted.seed, is_numbered=not wanted.out)
     return 0
 
 
@@ -123,15 +124,6 @@ def demo_list() -> str:
     lines = [f"  {name:<{width}}  {demo.time:>10}  {demo.about}" for name, demo in DEMOS.items()]
     return "\n".join(["worked examples, on data that comes with an installed package:", "", *lines, "",
                       "run one with: elman demo NAME"])  # fmt: skip
-
-
-def free_folder(name: str) -> Path:
-    """Return runs/demo-NAME, or the first of runs/demo-NAME-2, -3, ... that is not taken."""
-    folder, number = Path("runs") / f"demo-{name}", 1
-    while folder.exists() and any(folder.iterdir()):
-        number += 1
-        folder = Path("runs") / f"demo-{name}-{number}"
-    return folder
 
 
 def inputs_of(texts: Sequence[str], kind: str) -> list[Any]:

@@ -16,22 +16,22 @@ class Demo:
     Args:
         about: what it does, in a line.
         time: how long it takes on two cores, in words.
-        module: the module whose `run(folder, seed)` does it.
+        module: the module whose `run(folder, seed, is_numbered)` does it.
     """
 
     about: str
     time: str
     module: str
 
-    def run(self, folder: Path, seed: int = 0) -> None:
-        """Do it, with the run in `folder`."""
-        importlib.import_module(self.module).run(folder, seed)
+    def run(self, folder: Path, seed: int = 0, *, is_numbered: bool = False) -> None:
+        """Do it, with the run in `folder`, or where `is_numbered` in the first of its kind that is free."""
+        importlib.import_module(self.module).run(folder, seed, is_numbered=is_numbered)
 
 
 DEMOS: dict[str, Demo] = {
     "names": Demo(
         about="which language is this surname from? (characters in, one of about twenty languages out)",
-        time="1-2 min",
+        time="1-3 min",
         module="elman.demos.names",
     ),
     "cantonese": Demo(

@@ -25,12 +25,13 @@ TRAINING: dict[str, Any] = {"epochs": 5}
 Sentence = list[tuple[str, str]]
 
 
-def run(folder: Path, seed: int = 0) -> None:
+def run(folder: Path, seed: int = 0, *, is_numbered: bool = False) -> None:
     """Write the three parts, train, and show the scores and the confusions.
 
     Args:
         folder: for the run; the parts go into the folder of that name with "-data" behind it.
         seed: seed of every random choice of the training.
+        is_numbered: whether a number is put behind the folder's name where another run is in it.
     """
     recordings = sorted(corpus_folder().glob("*.cha"))
     if not recordings:
@@ -47,9 +48,9 @@ def run(folder: Path, seed: int = 0) -> None:
         progress.say(f"{part}: {len(files)} recordings, {len(sentences):,} utterances, {words:,} words")
     settings: dict[str, Any] = {"task": "tag"} | {part: str(path) for part, path in paths.items()}
     settings |= TRAINING | {"seed": seed, "out": str(folder)}
-    trained = train_and_show(settings)
+    trained = train_and_show(settings, is_numbered=is_numbered)
     show_confusions(trained)
-    announce_command("ask it again with", f'elman predict {folder} "我 聽日 去 旅行 啊"')
+    announce_command("ask it again with", f'elman predict {trained.folder} "我 聽日 去 旅行 啊"')
 
 
 def corpus_folder() -> Path:

@@ -56,12 +56,13 @@ ASKED = ("Kowalczewski", "Ó Dubhthaigh", "Mäkiniemi", "Passalacqua", "Wolkenst
 """Names to try when the model is trained; those that it was trained on are left out."""
 
 
-def run(folder: Path, seed: int = 0) -> None:
+def run(folder: Path, seed: int = 0, *, is_numbered: bool = False) -> None:
     """Write the table, train, show the scores and the confusions, and ask for names.
 
     Args:
         folder: for the run; the table goes into the folder of that name with "-data" behind it.
         seed: seed of every random choice of the training.
+        is_numbered: whether a number is put behind the folder's name where another run is in it.
     """
     names, dropped = collect()
     path = data_folder(folder) / "surnames.csv"
@@ -79,11 +80,11 @@ def run(folder: Path, seed: int = 0) -> None:
         "seed": seed,
         "out": str(folder),
     }
-    trained = train_and_show(settings)
+    trained = train_and_show(settings, is_numbered=is_numbered)
     show_confusions(trained)
     known = {name for group in names.values() for name in group}
     show_names(trained, [name for name in ASKED if name not in known])
-    announce_command("ask it again with", f'elman predict {folder} "Kowalczewski"')
+    announce_command("ask it again with", f'elman predict {trained.folder} "Kowalczewski"')
     if sys.stdin.isatty() and sys.stdout.isatty():
         ask_for_names(trained, known)
 
