@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from elman.config import make_settings, read_toml
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
 FENCE = re.compile(r"^```(\{?[\w-]*\}?)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -99,6 +101,14 @@ def test_commands_and_their_flags_exist(page):
             known = set(re.findall(r"--[\w-]+", help_of(call[1]))) | {"--help"}
             flags = {word.split("=")[0] for word in call[2:] if word.startswith("--")}
             assert flags <= known, f"{page.name}: elman {call[1]} knows no {flags - known}"
+
+
+@by_page
+def test_settings_on_a_page_are_settings(page, tmp_path):
+    for block in blocks(page):
+        if block.language == "toml":
+            (tmp_path / "config.toml").write_text(block.text, encoding="utf-8")
+            make_settings(read_toml(tmp_path / "config.toml"), source=f"{page.name}:{block.line}")
 
 
 @by_page
