@@ -18,7 +18,10 @@ if [ -z "$python" ]; then
     exit 1
 fi
 
+say() { echo "setup: $1"; }
+
 if [ ! -x "$venv/bin/python" ]; then
+    say "1 of 3: making a virtual environment in $venv with $("$python" --version)"
     if ! "$python" -m venv "$venv"; then
         rm -rf "$venv"
         echo "$python cannot make a virtual environment; on Debian and Ubuntu, install the package python3-venv." >&2
@@ -26,12 +29,30 @@ if [ ! -x "$venv/bin/python" ]; then
     fi
 fi
 
-echo "installing elman into $venv with $("$python" --version): a minute or a few, PyTorch is the large part"
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+say "2 of 3: fetching the packages that constraints.txt names (PyTorch is the large part: a minute or a few)"
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONUNBUFFERED=1
 log=$venv/install.log
-if ! "$venv/bin/python" -m pip install -c constraints.txt -e '.[dev]' </dev/null >"$log" 2>&1; then
+status=$venv/install.status
+# A pipe keeps the last exit code alone, hence the file. Shown are the packages of a megabyte and more.
+{
+    code=0
+    "$venv/bin/python" -m pip install --progress-bar off -c constraints.txt -e '.[dev]' </dev/null 2>&1 || code=$?
+    echo "$code" >"$status"
+} | tee "$log" | while read -r word rest; do
+    case "$word $rest" in
+    "Downloading "*" MB)" | "Using cached "*" MB)")
+        file=${rest#cached }
+        version=${file#*-}
+        echo "  ${file%%-*} ${version%%[- ]*} (${file##*(}"
+        ;;
+    "Installing collected packages"*) say "3 of 3: unpacking them and building elman" ;;
+    esac
+done
+code=$(cat "$status")
+rm -f "$status"
+if [ "$code" != 0 ]; then
     grep -i error "$log" | head -5 >&2
     echo "the installation failed; all of it is in $log" >&2
     exit 1
 fi
-echo "elman is ready: make demo, or $venv/bin/elman --help"
+say "elman is ready: make demo, or $venv/bin/elman --help"
