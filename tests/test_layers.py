@@ -171,7 +171,7 @@ def test_state_dicts_load_both_ways(name):
     for parameter in theirs.parameters():
         parameter.data.uniform_()
     ours.load_state_dict(theirs.state_dict())
-    assert torch.equal(ours(torch.ones(5, 2, 3))[0], theirs(torch.ones(5, 2, 3))[0])
+    torch.testing.assert_close(ours(torch.ones(5, 2, 3))[0], theirs(torch.ones(5, 2, 3))[0])
     theirs.load_state_dict(ours.state_dict())
     ours.flatten_parameters()
     names = [[len(weights) for weights in layer.all_weights] for layer in (ours, theirs)]

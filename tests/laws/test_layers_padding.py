@@ -18,6 +18,7 @@ from layer_cases import (
 )
 from tolerances import SAME_GRADIENT, SAME_ROW
 
+from elman.kernels import use
 from elman.kernels.held import run
 from elman.padded import Padded, mask_of
 
@@ -74,6 +75,7 @@ def test_an_lstm_held_through_padding_equals_torch_on_each_row_alone(case, has_s
         return in_separate_sequences(case, theirs, x, begin, lengths)
 
     with (
+        use("torch"),
         patch("elman.kernels.held.suits", return_value=True),
         patch("elman.kernels.held.run", wraps=run) as held,
     ):
@@ -90,7 +92,7 @@ def test_padding_holds_the_cell_to_the_last_bit(dtype):
     layer, x = case.make(), case.input()
     with torch.no_grad():
         layer.weight_hh_l0.mul_(50)  # the hidden state pushes harder than a trained network's
-    with patch("elman.kernels.held.suits", return_value=True):
+    with use("torch"), patch("elman.kernels.held.suits", return_value=True):
         (_, cell), (_, much_later) = (layer(x[:, :steps], lengths=[4, 4])[1] for steps in (5, 40))
     assert torch.equal(cell, much_later)
 

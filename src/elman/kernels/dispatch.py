@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from elman.cells import State
 from elman.errors import ConfigError
-from elman.kernels import reference, torch_native
+from elman.kernels import cpu, reference, torch_native
 from elman.kernels.stack import Fresh, Stack
 
 logger = logging.getLogger("elman")
@@ -26,15 +26,18 @@ logger = logging.getLogger("elman")
 class Backend(NamedTuple):
     """A way to run a stack: `refuses` says why it cannot, `run` runs it (see kernels/stack.py).
 
-    `run_packed` takes packed data; without it, packed data is padded first.
+    `run_packed` takes packed data; without it, packed data is padded first. `devices` are the types of device
+    that it is made for; None: all.
     """
 
     refuses: Callable[[Stack, Tensor, Tensor | None, Tensor | None], str | None]
     run: Callable[..., tuple[Tensor, State]]
     run_packed: Callable[[Stack, Tensor, Tensor, State], tuple[Tensor, State]] | None = None
+    devices: tuple[str, ...] | None = None
 
 
 BACKENDS: dict[str, Backend] = {
+    "cpu": Backend(cpu.refuses, cpu.run, cpu.run_packed, devices=("cpu",)),
     "torch": Backend(torch_native.refuses, torch_native.run, torch_native.run_packed),
     "reference": Backend(reference.refuses, reference.run),
 }
@@ -80,15 +83,20 @@ def choose(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor | 
     Raises:
         ConfigError: the backend that `use` insists on refuses.
     """
+    device = input.device.type
     if _insisted is not None:
         backend = BACKENDS[_insisted]
         reason = backend.refuses(stack, input, lengths, reset)
+        if backend.devices is not None and device not in backend.devices:
+            reason = f"it is for tensors on {' or '.join(backend.devices)}, and the input is on {device}"
         if reason is not None:
             raise ConfigError(
                 f"backend {_insisted!r} cannot run this {stack.mode}: {reason} (leave the `use` block)"
             )
         return backend
     for backend_name, backend in BACKENDS.items():
+        if backend.devices is not None and device not in backend.devices:
+            continue
         reason = backend.refuses(stack, input, lengths, reset)
         if reason is None:
             return backend

@@ -1,0 +1,329 @@
+// FORWARD: a layer over time.
+//
+// For some steps at a time, the products with the input, which wait for nothing: many rows a panel, so that the input
+// weights come from the cache. Then step by step the products with the hidden state, in the same registers as
+// the gates: sums are loaded, multiplied, squashed, stored, and never seen by another loop.
+#pragma once
+
+#include "share.h"
+
+namespace elman {
+namespace ELMAN_VARIANT {
+
+constexpr Index CHUNK_ROWS = 96;  // rows of `saved` between the two products: they should stay in the L2 cache
+
+template <class Cell>
+struct ForwardScratch {
+    using real = typename Cell::real;
+    // For each direction: weights and biases packed [panel][k][vector], as long as the call.
+    real *packed_ih[2], *packed_hh[2], *packed_hr[2], *bias[2], *hidden_bias[2];
+    // Without training, in place of `saved`: rows of one chunk, and the current cells and unprojected outputs.
+    real *rows[2], *cells[2], *unprojected[2];
+
+    ForwardScratch(const Call<real>& call, Arena& arena) {
+        const Panels<Cell> panels(call.hidden_size);
+        const Index wide = panels.padded_units() * Cell::gates, pieces = call.plan.pieces;
+        for (int d = 0; d < call.directions; ++d) {
+            packed_ih[d] = arena.take<real>(wide * call.input_size);
+            packed_hh[d] = arena.take<real>(wide * call.output_size);
+            bias[d] = arena.take<real>(wide);
+            hidden_bias[d] = arena.take<real>(panels.padded_units());
+            if (call.projected())
+                packed_hr[d] = arena.take<real>(Columns<real>(call.output_size).padded() * call.hidden_size);
+            if (!call.training) {
+                rows[d] = arena.take<real>((CHUNK_ROWS * call.threads + pieces) * panels.row_numbers());
+                if (Cell::has_cell) cells[d] = arena.take<real>(pieces * panels.padded_units());
+                if (call.projected()) unprojected[d] = arena.take<real>(pieces * panels.padded_units());
+            }
+        }
+    }
+};
+
+// What `Direction::saved` holds when training, packed rows of M steps: the slots; the LSTM's cells; what is projected.
+template <class Cell>
+struct Saved {
+    using real = typename Cell::real;
+    real *slots, *cells, *unprojected;
+    Index row, units;
+    Saved(const Call<real>& call, real* block) {
+        const Panels<Cell> panels(call.hidden_size);
+        const Index steps = call.plan.real_steps();
+        row = panels.row_numbers();
+        units = panels.padded_units();
+        slots = block;
+        cells = slots + steps * row;
+        unprojected = cells + (Cell::has_cell ? steps * units : 0);
+    }
+    static Index numbers(const Call<real>& call) {
+        const Panels<Cell> panels(call.hidden_size);
+        const Index extra = (Cell::has_cell ? 1 : 0) + (call.projected() ? 1 : 0);
+        return call.plan.real_steps() * (panels.row_numbers() + extra * panels.padded_units());
+    }
+};
+
+template <class Cell>
+class Forward {
+    using real = typename Cell::real;
+    static constexpr int L = Lanes<real>::count;
+
+    const Call<real>& call;
+    const Direction<real>& direction;
+    const int d;
+    const bool reversed;
+    const ForwardScratch<Cell>& scratch;
+    const Share& share;
+    const Panels<Cell> panels;
+    const Saved<Cell> saved;
+    const Plan& plan;
+    Index chunk_start = 0;
+
+  public:
+    Forward(const Call<real>& call, int d, const ForwardScratch<Cell>& scratch, const Share& share)
+        : call(call),
+          direction(call.direction[d]),
+          d(d),
+          reversed(d == 1),
+          scratch(scratch),
+          share(share),
+          panels(call.hidden_size),
+          saved(call, direction.saved),
+          plan(call.plan) {}
+
+    void run() {
+        pack();
+        const Index most = larger(1, share.pieces_of(plan.pieces));
+        const Index chunk = larger(1, CHUNK_ROWS / most);
+        for (Index start = 0; start < plan.steps; start += chunk) {
+            const Index end = smaller(plan.steps, start + chunk);
+            chunk_start = start;
+            for (Index panel = share.first_of(panels.count); panel < share.end_of(panels.count); ++panel)
+                panels.with_vectors_of(panel, [&](auto v) { from_input<decltype(v)::value>(panel, start, end); });
+            for (Index s = start; s < end; ++s) {
+                for (Index panel = share.first_of(panels.count); panel < share.end_of(panels.count); ++panel)
+                    panels.with_vectors_of(panel, [&](auto v) { from_hidden<decltype(v)::value>(panel, s); });
+                share.meet_after_step();
+                if (call.projected()) {
+                    project(s);
+                    share.meet_after_step();
+                }
+            }
+        }
+        give_final_states();
+    }
+
+  private:
+    // Places ----------------------------------------------------------------------------------------------------
+    Index time(Index s, Index p) const { return reversed ? plan.length_of(p) - 1 - s : s; }
+    real* output(Index s, Index p) const { return call.output.at(plan, p, time(s, p)) + d * call.output_size; }
+    const real* hidden_before(Index s, Index p) const {
+        return s > 0 ? output(s - 1, p) : direction.initial_hidden + p * call.output_size;
+    }
+    real* row(Index s, Index p) const {
+        if (call.training) return saved.slots + (plan.offset[s] + p) * saved.row;
+        return scratch.rows[d] + ((s - chunk_start) * plan.pieces + p) * saved.row;  // always the same thread's
+    }
+    real* cell(Index s, Index p) const {
+        return call.training ? saved.cells + (plan.offset[s] + p) * saved.units : scratch.cells[d] + p * saved.units;
+    }
+    real* unprojected(Index s, Index p) const {
+        return call.training ? saved.unprojected + (plan.offset[s] + p) * saved.units
+                             : scratch.unprojected[d] + p * saved.units;
+    }
+
+    void pack() {
+        for (Index panel = share.first_to_pack(panels.count); panel < share.end_to_pack(panels.count); ++panel) {
+            pack_forward(panels, panel, Cell::input_slot, direction.weight_ih, call.input_size, scratch.packed_ih[d]);
+            pack_forward(panels, panel, Cell::hidden_slot, direction.weight_hh, call.output_size, scratch.packed_hh[d]);
+            for (Index b = 0; b < panels.blocks_of(panel); ++b) pack_bias(panels.first_block(panel) + b);
+        }
+        if (call.projected()) {
+            const Columns<real> outputs(call.output_size);
+            for (Index panel = share.first_to_pack(outputs.count); panel < share.end_to_pack(outputs.count); ++panel)
+                pack_plain(panel, direction.weight_hr, call.output_size, call.hidden_size, scratch.packed_hr[d]);
+        }
+        share.meet();
+    }
+
+    // Both biases act at once, but for the part of the GRU's candidate that the reset gate scales.
+    void pack_bias(Index block) {
+        for (int slot = 0; slot < Cell::slots; ++slot)
+            for (Index lane = 0; lane < L; ++lane) {
+                const Index unit = block * L + lane, row = Cell::torch_gate(slot) * panels.units + unit;
+                real value = 0;
+                const bool from_ih = slot >= Cell::input_slot && slot < Cell::input_slot + Cell::gates;
+                const bool from_hh = slot >= Cell::hidden_slot && slot < Cell::hidden_slot + Cell::gates;
+                if (unit < panels.units && direction.bias_ih) {
+                    if (from_ih) value += direction.bias_ih[row];
+                    if (from_hh) value += direction.bias_hh[row];
+                }
+                if (from_ih)
+                    scratch.bias[d][(block * Cell::gates + slot - Cell::input_slot) * L + lane] = value;
+                else
+                    scratch.hidden_bias[d][block * L + lane] = value;
+            }
+    }
+
+    template <int V>
+    void from_input(Index panel, Index start, Index end) {
+        const Index block = panels.first_block(panel);
+        const real* weights = scratch.packed_ih[d] + panels.before(panel, call.input_size);
+        const real* bias = scratch.bias[d] + block * Cell::gates * L;
+        const real* from[CHUNK_ROWS];
+        real* to[CHUNK_ROWS];
+        Index rows = 0;
+        const auto flush = [&] {
+            in_tiles<V>(rows, [&](auto number, Index first) __attribute__((always_inline)) {
+                constexpr int R = decltype(number)::value;
+                Sums<real, R, V> sums;
+                const real* a[R];
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) {
+                    a[r] = from[first + r];
+#pragma GCC unroll 4
+                    for (int v = 0; v < V; ++v) sums.at[r][v] = load(bias + v * L);
+                }
+                multiply<real, R, V>(sums, a, all_of(call.input_size), weights);
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+                    for (int v = 0; v < V; ++v) store<real>(to[first + r] + v * L, sums.at[r][v]);
+            });
+            rows = 0;
+        };
+        for (Index s = start; s < end; ++s) {
+            const Index pieces = share.pieces_of(plan.active(s));
+            for (Index i = 0; i < pieces; ++i) {
+                const Index p = share.piece(i);
+                from[rows] = call.input.at(plan, p, time(s, p));
+                to[rows] = row(s, p) + (block * Cell::slots + Cell::input_slot) * L;
+                if (++rows == CHUNK_ROWS) flush();
+            }
+        }
+        if (rows) flush();
+    }
+
+    template <int V>
+    void from_hidden(Index panel, Index s) {
+        const Index first_block = panels.first_block(panel);
+        const real* weights = scratch.packed_hh[d] + panels.before(panel, call.output_size);
+        in_tiles<V>(
+            share.pieces_of(plan.active(s)), [&](auto number, Index first) __attribute__((always_inline)) {
+                constexpr int R = decltype(number)::value;
+                Sums<real, R, V> sums;
+                const real* a[R];
+                real* slots[R];
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) {
+                    const Index p = share.piece(first + r);
+                    a[r] = hidden_before(s, p);
+                    slots[r] = row(s, p) + first_block * Cell::slots * L;
+#pragma GCC unroll 4
+                    for (int v = 0; v < V; ++v) {
+                        constexpr int shared = Cell::input_slot + Cell::gates - Cell::hidden_slot;
+                        sums.at[r][v] = Cell::gates == 1 || v < shared
+                                            ? load(slots[r] + (Cell::hidden_slot + v) * L)
+                                            : load(scratch.hidden_bias[d] + first_block * L);
+                    }
+                }
+                multiply<real, R, V>(sums, a, all_of(call.output_size), weights);
+                Vector<real> all[R * V];
+                spill(sums, all);
+                finish(s, first, R, V / Cell::gates, first_block, all);
+            });
+    }
+
+    // Turn the sums of a tile into the states after the step: of `rows` pieces, `blocks` blocks of units each.
+    ELMAN_APART void finish(
+        Index s, Index first, int rows, Index blocks, Index first_block, const Vector<real>* sums) const {
+        for (int r = 0; r < rows; ++r) {
+            const Index p = share.piece(first + r);
+            for (Index block = first_block; block < first_block + blocks; ++block, sums += Cell::gates) {
+                const Index unit = block * L, left = call.hidden_size - unit;
+                Vector<real> state{};
+                if (Cell::has_cell)
+                    state = s > 0 ? load(cell(s - 1, p) + unit)
+                                  : load_up_to(direction.initial_cell + p * call.hidden_size + unit, left);
+                else if (Cell::keeps_gates)
+                    state = load_up_to(hidden_before(s, p) + unit, left);
+                const Vector<real> hidden = Cell::step(sums, row(s, p) + unit * Cell::slots, state, call.training);
+                if (Cell::has_cell) store<real>(cell(s, p) + unit, state);
+                if (call.projected())
+                    store<real>(unprojected(s, p) + unit, hidden);
+                else
+                    store_up_to<real>(output(s, p) + unit, hidden, left);
+            }
+        }
+    }
+
+    void project(Index s) {
+        const Columns<real> outputs(call.output_size);
+        for (Index panel = share.first_of(outputs.count); panel < share.end_of(outputs.count); ++panel) {
+            const real* weights = scratch.packed_hr[d] + outputs.before(panel, call.hidden_size);
+            with_vectors(outputs.vectors_of(panel), [&](auto vectors) {
+                constexpr int V = decltype(vectors)::value;
+                in_tiles<V>(
+                    share.pieces_of(plan.active(s)), [&](auto number, Index first) __attribute__((always_inline)) {
+                        constexpr int R = decltype(number)::value;
+                        Sums<real, R, V> sums{};
+                        const real* a[R];
+#pragma GCC unroll 8
+                        for (int r = 0; r < R; ++r) a[r] = unprojected(s, share.piece(first + r));
+                        multiply<real, R, V>(sums, a, all_of(call.hidden_size), weights);
+                        Vector<real> all[R * V];
+                        spill(sums, all);
+                        for (int r = 0; r < R; ++r)
+                            for (int v = 0; v < V; ++v) {
+                                const Index column = outputs.first_column(panel) + v * L;
+                                real* to = output(s, share.piece(first + r)) + column;
+                                store_up_to<real>(to, all[r * V + v], call.output_size - column);
+                            }
+                    });
+            });
+        }
+    }
+
+    void give_final_states() {
+        for (Index p = share.member; p < plan.pieces; p += share.members) {
+            const Index last = plan.length_of(p) - 1;
+            std::memcpy(
+                direction.final_hidden + p * call.output_size, hidden_before(last + 1, p),
+                call.output_size * sizeof(real));
+            if (Cell::has_cell)
+                std::memcpy(
+                    direction.final_cell + p * call.hidden_size,
+                    last >= 0 ? cell(last, p) : direction.initial_cell + p * call.hidden_size,
+                    call.hidden_size * sizeof(real));
+        }
+    }
+};
+
+template <class Cell>
+Index forward_scratch(const Call<typename Cell::real>& call) {
+    Arena arena{nullptr};
+    ForwardScratch<Cell> scratch(call, arena);
+    return arena.used;
+}
+
+template <class Cell>
+void forward(const Call<typename Cell::real>& call, char* block) {
+    using real = typename Cell::real;
+    Arena arena{block};
+    const ForwardScratch<Cell> scratch(call, arena);
+    struct Work {
+        const Call<real>& call;
+        const ForwardScratch<Cell>& scratch;
+        Barrier barriers[2];
+    } work{call, scratch, {}};
+    in_parallel(
+        threads_for(call, 1),
+        [](void* what, int member, int members) {
+            Work& work = *static_cast<Work*>(what);
+            const Groups groups(member, members, work.call.directions, work.call.plan.pieces, work.barriers);
+            for (int i = 0; i < groups.directions_here; ++i)
+                Forward<Cell>(work.call, groups.first_direction + i, work.scratch, groups.share).run();
+        },
+        &work);
+}
+
+}  // namespace ELMAN_VARIANT
+}  // namespace elman

@@ -1,0 +1,228 @@
+// THE BINDING: Python's numbers in, a Call out; which variant runs; where scratch memory comes from.
+//
+// Tensors arrive as integers (addresses, strides), which costs a twentieth of handing over tensors. The caller,
+// elman/kernels/cpu.py, holds the tensors, and has checked every shape.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "team.h"
+#include "variants.h"
+
+namespace nb = nanobind;
+
+namespace elman {
+namespace {
+
+std::vector<const Variant*> find_variants() {
+    std::vector<const Variant*> found;
+#if defined(ELMAN_X86)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        found.push_back(&avx512::variant);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&avx2::variant);
+#endif
+    found.push_back(&portable::variant);
+    return found;
+}
+
+const std::vector<const Variant*> variants = find_variants();
+const Variant* chosen = variants.front();
+
+// Scratch memory is kept for the next call: fresh memory costs a page fault every 4 KB, a tenth of a training step.
+class ScratchPool {
+    struct Block {
+        char* data;
+        std::size_t bytes;
+    };
+    std::mutex mutex;
+    std::vector<Block> free_blocks;
+    static constexpr std::size_t most_blocks = 8, page = 2 << 20;
+
+  public:
+    class Loan {
+        ScratchPool& pool;
+        Block block;
+
+      public:
+        Loan(ScratchPool& pool, Block block) : pool(pool), block(block) {}
+        Loan(const Loan&) = delete;
+        ~Loan() { pool.give_back(block); }
+        char* data() const { return block.data; }
+    };
+
+    Loan lend(std::size_t bytes) { return Loan(*this, find(bytes)); }
+
+  private:
+    Block find(std::size_t bytes) {
+        {
+            const std::lock_guard<std::mutex> guard(mutex);
+            for (std::size_t i = 0; i < free_blocks.size(); ++i)
+                if (free_blocks[i].bytes >= bytes) {
+                    const Block block = free_blocks[i];
+                    free_blocks.erase(free_blocks.begin() + static_cast<std::ptrdiff_t>(i));
+                    return block;
+                }
+        }
+        const std::size_t unit = bytes < page ? 4096 : page, size = (bytes + unit - 1) / unit * unit;
+        void* data = nullptr;
+        if (posix_memalign(&data, unit, size) != 0) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+        if (unit == page) madvise(data, size, MADV_HUGEPAGE);
+#endif
+        return {static_cast<char*>(data), size};
+    }
+
+    void give_back(Block block) {
+        const std::lock_guard<std::mutex> guard(mutex);
+        if (free_blocks.size() == most_blocks) {
+            // The smallest goes: a larger one serves more calls.
+            std::size_t least = 0;
+            for (std::size_t i = 1; i < free_blocks.size(); ++i)
+                if (free_blocks[i].bytes < free_blocks[least].bytes) least = i;
+            if (free_blocks[least].bytes < block.bytes) std::swap(free_blocks[least], block);
+            free(block.data);
+            return;
+        }
+        free_blocks.push_back(block);
+    }
+};
+ScratchPool pool;
+
+// Reads the integers of a tuple, in the order of the fields below.
+class Reader {
+    PyObject* items;
+    Py_ssize_t next = 0;
+
+  public:
+    explicit Reader(nb::handle tuple) : items(tuple.ptr()) {}
+    Index number() {
+        const Index value = PyLong_AsLongLong(PyTuple_GetItem(items, next++));
+        if (value == -1 && PyErr_Occurred()) throw nb::python_error();
+        return value;
+    }
+    template <class T>
+    T* pointer() {
+        return reinterpret_cast<T*>(number());
+    }
+    template <class T>
+    Tensor<T> tensor() {
+        Tensor<T> value;
+        value.data = pointer<T>();
+        value.row_stride = number();
+        value.step_stride = number();
+        value.packed = number() != 0;
+        return value;
+    }
+};
+
+template <class real>
+Direction<real> read_direction(Reader& from) {
+    Direction<real> d;
+    d.weight_ih = from.pointer<const real>();
+    d.weight_hh = from.pointer<const real>();
+    d.bias_ih = from.pointer<const real>();
+    d.bias_hh = from.pointer<const real>();
+    d.weight_hr = from.pointer<const real>();
+    d.initial_hidden = from.pointer<const real>();
+    d.initial_cell = from.pointer<const real>();
+    d.final_hidden = from.pointer<real>();
+    d.final_cell = from.pointer<real>();
+    d.saved = from.pointer<real>();
+    d.d_final_hidden = from.pointer<const real>();
+    d.d_final_cell = from.pointer<const real>();
+    d.d_initial_hidden = from.pointer<real>();
+    d.d_initial_cell = from.pointer<real>();
+    d.d_weight_ih = from.pointer<real>();
+    d.d_weight_hh = from.pointer<real>();
+    d.d_bias_ih = from.pointer<real>();
+    d.d_bias_hh = from.pointer<real>();
+    d.d_weight_hr = from.pointer<real>();
+    return d;
+}
+
+// The fields of the tuple: see `call_fields` in elman/kernels/cpu.py, which writes them.
+template <class real>
+Call<real> read_call(Reader& from, std::vector<Index>& offsets) {
+    Call<real> call;
+    call.mode = static_cast<Mode>(from.number());
+    call.input_size = from.number();
+    call.hidden_size = from.number();
+    call.output_size = from.number();
+    call.directions = static_cast<int>(from.number());
+    call.threads = static_cast<int>(from.number());
+    call.training = from.number() != 0;
+    call.plan.pieces = from.number();
+    call.plan.steps = from.number();
+    call.plan.offset = from.pointer<const Index>();
+    call.plan.row = from.pointer<const Index>();
+    call.plan.start = from.pointer<const Index>();
+    call.plan.length = from.pointer<const Index>();
+    call.input = from.tensor<const real>();
+    call.output = from.tensor<real>();
+    call.d_output = from.tensor<const real>();
+    call.d_input = from.tensor<real>();
+    for (int d = 0; d < call.directions; ++d) call.direction[d] = read_direction<real>(from);
+    if (!call.plan.offset) {  // all pieces are of one length
+        offsets.resize(static_cast<std::size_t>(call.plan.steps) + 1);
+        for (Index s = 0; s <= call.plan.steps; ++s) offsets[static_cast<std::size_t>(s)] = s * call.plan.pieces;
+        call.plan.offset = offsets.data();
+    }
+    return call;
+}
+
+enum class Task { saved_numbers, forward, backward };
+
+template <class real>
+Index run(Task task, const Kernels<real>& kernels, nb::handle fields) {
+    thread_local std::vector<Index> offsets;
+    Reader reader(fields);
+    const Call<real> call = read_call<real>(reader, offsets);
+    if (task == Task::saved_numbers) return kernels.saved_numbers(call);
+    const bool is_forward = task == Task::forward;
+    const Index bytes = (is_forward ? kernels.forward_scratch : kernels.backward_scratch)(call);
+    const auto scratch = pool.lend(static_cast<std::size_t>(bytes));
+    nb::gil_scoped_release release;
+    (is_forward ? kernels.forward : kernels.backward)(call, scratch.data());
+    return 0;
+}
+
+Index dispatch(Task task, bool is_double, nb::handle fields) {
+    return is_double ? run(task, chosen->in_double, fields) : run(task, chosen->in_float, fields);
+}
+
+}  // namespace
+}  // namespace elman
+
+NB_MODULE(_native, module) {
+    using namespace elman;
+    module.def("find_pool", [](const std::string& library) { return find_pool(library.c_str()); });
+    module.def("variants", [] {
+        std::vector<std::string> names;
+        for (const Variant* variant : variants) names.emplace_back(variant->name);
+        return names;
+    });
+    module.def("variant", [] { return std::string(chosen->name); });
+    module.def("vector_bytes", [] { return chosen->vector_bytes; });
+    module.def("choose", [](const std::string& name) {
+        for (const Variant* variant : variants)
+            if (name == variant->name) {
+                chosen = variant;
+                return;
+            }
+        throw std::invalid_argument("this machine cannot run the instruction set " + name);
+    });
+    module.def("saved_numbers", [](bool is_double, nb::tuple fields) {
+        return dispatch(Task::saved_numbers, is_double, fields);
+    });
+    module.def("forward", [](bool is_double, nb::tuple fields) { dispatch(Task::forward, is_double, fields); });
+    module.def("backward", [](bool is_double, nb::tuple fields) { dispatch(Task::backward, is_double, fields); });
+}

@@ -1,0 +1,78 @@
+// SHARING: which rows and panels a thread of a group does, and where its scratch memory lies.
+#pragma once
+
+#include "pack.h"
+#include "team.h"
+
+namespace elman {
+namespace ELMAN_VARIANT {
+
+// Two ways to share one direction over time. By rows: every thread runs its own pieces through all steps and never waits.
+// By units: every thread does some panels of all pieces, and all meet after every step.
+struct Share {
+    int member, members;
+    Barrier* barrier;
+    bool by_rows;
+
+    Index pieces_of(Index active) const {
+        if (!by_rows) return active;
+        return active <= member ? 0 : (active - member + members - 1) / members;
+    }
+    Index piece(Index i) const { return by_rows ? member + i * members : i; }
+    Index first_of(Index panels) const { return by_rows ? 0 : panels * member / members; }
+    Index end_of(Index panels) const { return by_rows ? panels : panels * (member + 1) / members; }
+    // Packing is always shared; its users must meet first if they use what others packed.
+    Index first_to_pack(Index panels) const { return panels * member / members; }
+    Index end_to_pack(Index panels) const { return panels * (member + 1) / members; }
+    void meet() const { barrier->wait(members); }
+    void meet_after_step() const {
+        if (!by_rows) barrier->wait(members);
+    }
+};
+
+// Takes aligned pieces off a block of memory; with a null block, only counts.
+struct Arena {
+    char* block;
+    Index used = 0;
+
+    template <class real>
+    real* take(Index numbers) {
+        real* place = reinterpret_cast<real*>(block + used);
+        used += (numbers * static_cast<Index>(sizeof(real)) + 127) / 128 * 128;
+        return place;
+    }
+};
+
+// Multiply-adds of one product below which another thread costs more than it brings (a start of the team is 2 to 10 us).
+constexpr Index LEAST_WORK = 400000;
+
+// How many threads a call is worth.
+template <class real>
+inline int threads_for(const Call<real>& call, Index products) {
+    const Index gates = call.mode == LSTM ? 4 : call.mode == GRU ? 3 : 1;
+    const Index each = gates * call.hidden_size * (call.input_size + call.output_size);
+    const Index work = products * each * call.plan.real_steps() * call.directions;
+    const Index worth = 1 + work / LEAST_WORK;
+    return static_cast<int>(worth < call.threads ? worth : call.threads);
+}
+
+// Whether a group of threads shares by rows: when each gets rows enough to use a panel well.
+ELMAN_INLINE bool shares_by_rows(Index pieces, int members) { return members == 1 || pieces >= 4 * members; }
+
+// Two directions run at the same time, on a half of the threads each.
+struct Groups {
+    int first_size, group, directions_here, first_direction;
+    Share share;
+    Groups(int member, int members, int directions, Index pieces, Barrier* barriers) {
+        const bool split = directions == 2 && members > 1;
+        first_size = split ? (members + 1) / 2 : members;
+        group = member < first_size ? 0 : 1;
+        const int size = group == 0 ? first_size : members - first_size;
+        share = {group == 0 ? member : member - first_size, size, &barriers[group], shares_by_rows(pieces, size)};
+        directions_here = split ? 1 : directions;
+        first_direction = split ? group : 0;
+    }
+};
+
+}  // namespace ELMAN_VARIANT
+}  // namespace elman

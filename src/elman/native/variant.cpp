@@ -1,0 +1,69 @@
+// One instruction set's kernels: this file is compiled once for each, see CMakeLists.txt.
+#include "backward.h"
+#include "forward.h"
+#include "variants.h"
+
+namespace elman {
+namespace ELMAN_VARIANT {
+namespace {
+
+template <class real>
+Index saved_numbers(const Call<real>& call) {
+    switch (call.mode) {
+        case LSTM: return Saved<LstmCell<real>>::numbers(call);
+        case GRU: return Saved<GruCell<real>>::numbers(call);
+        default: return Saved<RnnCell<real, false>>::numbers(call);
+    }
+}
+
+template <class real>
+Index forward_scratch_of(const Call<real>& call) {
+    switch (call.mode) {
+        case LSTM: return forward_scratch<LstmCell<real>>(call);
+        case GRU: return forward_scratch<GruCell<real>>(call);
+        default: return forward_scratch<RnnCell<real, false>>(call);
+    }
+}
+
+template <class real>
+Index backward_scratch_of(const Call<real>& call) {
+    switch (call.mode) {
+        case LSTM: return backward_scratch<LstmCell<real>>(call);
+        case GRU: return backward_scratch<GruCell<real>>(call);
+        default: return backward_scratch<RnnCell<real, false>>(call);
+    }
+}
+
+template <class real>
+void forward_of(const Call<real>& call, char* scratch) {
+    switch (call.mode) {
+        case LSTM: return forward<LstmCell<real>>(call, scratch);
+        case GRU: return forward<GruCell<real>>(call, scratch);
+        case RNN_RELU: return forward<RnnCell<real, true>>(call, scratch);
+        default: return forward<RnnCell<real, false>>(call, scratch);
+    }
+}
+
+template <class real>
+void backward_of(const Call<real>& call, char* scratch) {
+    switch (call.mode) {
+        case LSTM: return backward<LstmCell<real>>(call, scratch);
+        case GRU: return backward<GruCell<real>>(call, scratch);
+        case RNN_RELU: return backward<RnnCell<real, true>>(call, scratch);
+        default: return backward<RnnCell<real, false>>(call, scratch);
+    }
+}
+
+template <class real>
+constexpr Kernels<real> kernels() {
+    return {saved_numbers<real>, forward_scratch_of<real>, backward_scratch_of<real>, forward_of<real>, backward_of<real>};
+}
+
+}  // namespace
+
+#define ELMAN_TEXT(name) #name
+#define ELMAN_NAME(name) ELMAN_TEXT(name)
+extern const Variant variant{ELMAN_NAME(ELMAN_VARIANT), VECTOR_BYTES, kernels<float>(), kernels<double>()};
+
+}  // namespace ELMAN_VARIANT
+}  // namespace elman
