@@ -21,6 +21,7 @@ usage: elman COMMAND ...
   predict    label texts, or every row of a file
   info       show a model: layers, settings, scores, nearest words
   demo       run a worked example on real data; without a name: list them
+  bench      time the layers beside torch.nn on this machine
 
 a first model, and its use:
 
@@ -39,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("elman.cli.commands", "predict"),
     "info": ("elman.cli.commands", "info"),
     "demo": ("elman.cli.commands", "demo"),
+    "bench": ("elman.cli.commands", "bench"),
 }
 
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports a program that nobody listens to any more
@@ -60,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # Before torch is loaded: threads that spin for long while they wait are ten times slower on a busy
     # machine, and threads that never spin are 40 % slower on an idle one.
-    os.environ.setdefault("GOMP_SPINCOUNT", "50000")
+    if arguments[:1] != ["bench"]:  # which times torch as it comes
+        os.environ.setdefault("GOMP_SPINCOUNT", "50000")
     # Before pydantic is loaded: to look for plug-ins it would read the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:

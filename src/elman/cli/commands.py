@@ -1,4 +1,4 @@
-"""COMMANDS: what `elman train`, `evaluate`, `predict`, `info` and `demo` do.
+"""COMMANDS: what `elman train`, `evaluate`, `predict`, `info`, `demo` and `bench` do.
 
 Results go to standard output, everything that is said on the way to standard error; with `--json`, standard
 output holds one JSON object and nothing else. Modules that import torch or rich are imported inside the
@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elman.cli.flags import Demo, Evaluate, Info, Predict, read_command, read_train
+from elman.cli.flags import Bench, Demo, Evaluate, Info, Predict, read_command, read_train
+from elman.config import unknown_name
 from elman.errors import ConfigError, DataError, RunError
 
 if TYPE_CHECKING:
@@ -103,7 +104,6 @@ def info(arguments: Sequence[str]) -> int:
 def demo(arguments: Sequence[str]) -> int:
     """Run a worked example, or list them."""
     wanted = read_command(Demo, arguments, "demo")
-    from elman.config import unknown_name
     from elman.demos import DEMOS
 
     if not wanted.name:
@@ -124,6 +124,60 @@ def demo_list() -> str:
     lines = [f"  {name:<{width}}  {demo.time:>10}  {demo.about}" for name, demo in DEMOS.items()]
     return "\n".join(["worked examples, on data that comes with an installed package:", "", *lines, "",
                       "run one with: elman demo NAME"])  # fmt: skip
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Time our layers beside torch.nn's; show how many times faster they are."""
+    wanted = read_command(Bench, arguments, "bench")
+    counts = whole_numbers("--threads", wanted.threads)
+    shape = whole_numbers("--shape", wanted.shape, names="B,T,I,H")
+    if wanted.seconds is not None and not 0 <= wanted.seconds < math.inf:
+        raise ConfigError(f"--seconds is {wanted.seconds:g}; expected: zero or more.")
+    cells = [cell.strip() for cell in wanted.cells.split(",")] if wanted.cells else None
+    from elman import progress
+    from elman.bench import CELLS, Case, all_cases, compare, table
+
+    for cell in cells or ():
+        if cell not in CELLS:
+            raise ConfigError(unknown_name("cell", cell, list(CELLS)))
+    cases = all_cases(cells or CELLS, quick=wanted.quick)
+    if shape:
+        batch, steps, input_size, hidden_size = shape
+        cases = [Case(cell, batch, steps, input_size, hidden_size) for cell in cells or CELLS]
+    cores = os.cpu_count() or 1
+    counts = counts or sorted({cores} if wanted.quick else {1, min(2, cores)})
+    seconds = wanted.seconds if wanted.seconds is not None else 0.3 if wanted.quick else 1.0
+    report = compare(cases, counts, seconds=seconds, fewest=3, tell=progress.say)
+    if wanted.json:
+        print_json(report.to_json())
+    else:
+        table.show(report, progress.SteadyConsole(highlight=False))
+    return 0
+
+
+def whole_numbers(flag: str, text: str, names: str = "") -> list[int]:
+    """Return the numbers of "1,2"; none of "".
+
+    Args:
+        flag: what was given, for the message.
+        text: its value.
+        names: what each number is; "": any number of them.
+
+    Raises:
+        ConfigError: it is no list of whole numbers above zero, or of another length.
+
+    Example:
+        >>> whole_numbers("--threads", "1,2")
+        [1, 2]
+    """
+    try:
+        numbers = [int(number) for number in text.split(",")] if text else []
+    except ValueError:
+        numbers = [0]
+    if any(number < 1 for number in numbers) or (numbers and names and len(numbers) != len(names.split(","))):
+        expected = f"{names} in whole numbers" if names else "whole numbers"
+        raise ConfigError(f"{flag}: {text!r} is not what was expected: {expected} above zero, with commas.")
+    return numbers
 
 
 def inputs_of(texts: Sequence[str], kind: str) -> list[Any]:

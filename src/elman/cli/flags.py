@@ -134,8 +134,44 @@ class Demo:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Bench:
+    """Time the layers beside torch.nn's on this machine; about ten minutes, with --quick half of one.
+
+    As in:
+      elman bench --quick --cells gru
+      elman bench --shape 32,100,128,256 --threads 1,4
+
+    Args:
+        quick: Measure a few small shapes only, on all cores.
+        cells: Which cells (default: rnn,gru,lstm).
+        threads: How many threads; several one after the other (default: 1 and 2).
+        shape: One shape of your own: rows, steps, input features, units.
+        seconds: Time for each figure (default: 1; 0.3 with --quick).
+        json: Print one JSON object and nothing else.
+    """
+
+    quick: Annotated[bool, FlagCreatePairsOff, arg(help_behavior_hint="")] = False
+    cells: Annotated[str, arg(metavar="A,B,...", help_behavior_hint="")] = ""
+    threads: Annotated[str, arg(metavar="N,M,...", help_behavior_hint="")] = ""
+    shape: Annotated[str, arg(metavar="B,T,I,H", help_behavior_hint="")] = ""
+    seconds: Annotated[float | None, arg(metavar="NUMBER", help_behavior_hint="")] = None
+    json: Json = False
+
+
 POSITIONAL = get_args(Positional[str])[1]
 """What tyro marks a word that is no flag with."""
+
+# What a value of the commands other than train is called in messages.
+COMMAND_VALUE_NAMES = {
+    "data": "FILE",
+    "output": "FILE.jsonl",
+    "out": "FOLDER",
+    "neighbours": "WORD",
+    "cells": "A,B,...",
+    "threads": "N,M,...",
+    "shape": "B,T,I,H",
+}
 
 # How each command is typed, for messages.
 USAGE = {
@@ -144,6 +180,7 @@ USAGE = {
     "predict": 'elman predict RUN "a text", or elman predict RUN --data FILE',
     "info": "elman info RUN",
     "demo": "elman demo [NAME]",
+    "bench": "elman bench [--quick]",
 }
 
 
@@ -174,11 +211,11 @@ def command_grammar(kind: type, name: str) -> Grammar:
         name,
         USAGE[name],
         {flag: member.type for flag, member in flags.items()},
-        value_names={"data": "FILE", "output": "FILE.jsonl", "out": "FOLDER", "neighbours": "WORD"},
+        value_names=COMMAND_VALUE_NAMES,
         required=[flag for flag, member in flags.items() if member.default is MISSING],
         at_least=sum(member.default is MISSING for member in places),
         at_most=None if any(member.default == () for member in places) else len(places),
-        lone=["json"],
+        lone=["json", "quick"],
     )
 
 
