@@ -15,7 +15,7 @@ KINDS: dict[str, dict[str, object]] = {
     "RNN relu": {"nonlinearity": "relu"},
     "GRU": {},
     "LSTM": {},
-    "LSTM projected": {"proj_size": 2},
+    "LSTM projected": {},
 }
 State = Tensor | tuple[Tensor, Tensor] | None
 
@@ -35,6 +35,7 @@ class Case:
     dtype: torch.dtype = torch.float64
     input_size: int = 3
     hidden_size: int = 4
+    proj_size: int = 2
 
     def __str__(self) -> str:
         directions = "both" if self.bidirectional else "one"
@@ -43,7 +44,13 @@ class Case:
     @property
     def options(self) -> dict[str, object]:
         names = ("num_layers", "bidirectional", "bias", "batch_first", "dtype")
-        return {name: getattr(self, name) for name in names} | KINDS[self.kind]
+        projected = {"proj_size": self.proj_size} if self.kind == "LSTM projected" else {}
+        return {name: getattr(self, name) for name in names} | KINDS[self.kind] | projected
+
+    @property
+    def output_size(self) -> int:
+        """The features of one direction's output."""
+        return self.proj_size if self.kind == "LSTM projected" else self.hidden_size
 
     def make(self, library=elman.nn, **options) -> torch.nn.RNNBase:
         """Make the layer, ours or torch's; with the same draws, since both must make them."""
@@ -60,7 +67,7 @@ class Case:
         """Give a random initial state."""
         generator = torch.Generator().manual_seed(self.seed + 2)
         rows = self.num_layers * (2 if self.bidirectional else 1)
-        sizes = [2, self.hidden_size] if self.kind == "LSTM projected" else [self.hidden_size] * 2
+        sizes = [self.output_size, self.hidden_size]
         parts = [
             torch.randn(rows, batch or self.batch, size, generator=generator, dtype=self.dtype)
             for size in sizes
@@ -185,4 +192,4 @@ def forward_rows(case: Case) -> slice:
 
 def layer_width(case: Case) -> int:
     """The features of a layer's output."""
-    return (2 if case.kind == "LSTM projected" else case.hidden_size) * (2 if case.bidirectional else 1)
+    return case.output_size * (2 if case.bidirectional else 1)
