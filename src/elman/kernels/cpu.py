@@ -12,9 +12,8 @@ plain equations (reference.py).
 from __future__ import annotations
 
 import logging
-import os
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,41 +21,27 @@ from torch import Tensor
 from torch.nn.functional import dropout
 
 from elman.cells import State
-from elman.errors import ConfigError
 from elman.kernels import reference, torch_native
+from elman.kernels.call import (
+    GATES,
+    MODE_NUMBERS,
+    NO_GRADIENTS,
+    Layer,
+    Plan,
+    addresses,
+    fields_of,
+    native,
+    readable,
+    saved_numbers,
+    weight_addresses,
+)
 from elman.kernels.pieces import cut_into_pieces, final_state, starting_state
 from elman.kernels.stack import Fresh, Stack
 
-try:
-    from elman.kernels import _native as native
-except ImportError:  # a pure installation: no compiler was at hand
-    native = None  # type: ignore[assignment]
-
 logger = logging.getLogger("elman")
 
-MODE_NUMBERS = {"RNN_TANH": 0, "RNN_RELU": 1, "GRU": 2, "LSTM": 3}
 DTYPES = (torch.float32, torch.float64)
 _told: set[str] = set()
-
-
-def _find_pool() -> None:
-    """Tell the kernels which OpenMP library torch has loaded, so that they share its threads."""
-    folder = Path(torch.__file__).parent
-    bundled = [*folder.glob("lib/lib*omp*"), *folder.parent.glob("torch.libs/lib*omp*")]
-    for library in [*map(str, bundled), "libgomp.so.1", "libomp.so", "libomp.dylib"]:
-        if native.find_pool(library):
-            return
-
-
-if native is not None:
-    _find_pool()
-    if wanted := os.environ.get("ELMAN_INSTRUCTIONS"):
-        if wanted not in native.variants():
-            raise ConfigError(
-                f"ELMAN_INSTRUCTIONS is {wanted!r}, expected one that this machine can run: "
-                f"{', '.join(native.variants())}"
-            )
-        native.choose(wanted)
 
 
 def refuses(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor | None) -> str | None:
@@ -67,52 +52,9 @@ def refuses(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor |
         return f"the C++ kernels compute in float32 and float64, and the input is {input.dtype}"
     if torch.is_autocast_enabled("cpu"):
         return "autocast computes in a dtype that the C++ kernels do not have"
-    if torch._C._are_functorch_transforms_active() or torch.jit.is_tracing():
+    if torch._C._are_functorch_transforms_active() or torch._C._get_tracing_state() is not None:
         return "the C++ kernels cannot be traced or transformed by torch.func and torch.jit"
     return None
-
-
-class Plan(NamedTuple):
-    """Which steps there are, as native/call.h:Plan describes it; `fields` are its integers and addresses.
-
-    offset [S + 1], row [N], start [N], length [N]: None where all is as in a full batch.
-    packed: whether tensors hold [M, ...] in the order of the steps.
-    """
-
-    fields: tuple[int, ...]
-    offset: np.ndarray | None = None
-    row: np.ndarray | None = None
-    start: np.ndarray | None = None
-    length: np.ndarray | None = None
-    packed: bool = False
-
-    @classmethod
-    def of(cls, pieces: int, steps: int, *arrays: np.ndarray | None, packed: bool = False) -> Plan:
-        """Make a plan from its arrays of int64."""
-        addresses = (0 if array is None else torch.from_numpy(array).data_ptr() for array in arrays)
-        return cls((pieces, steps, *addresses), *arrays, packed=packed)
-
-    @property
-    def pieces(self) -> int:
-        """N."""
-        return self.fields[0]
-
-    @property
-    def steps(self) -> int:
-        """S."""
-        return self.fields[1]
-
-
-class Layer(NamedTuple):
-    """What stays the same in all calls for one layer: see Stack."""
-
-    mode: str
-    sizes: tuple[int, int, int]
-    directions: int
-    bias: bool
-    projected: bool
-    batch_first: bool
-    plan: Plan
 
 
 def run(
@@ -154,83 +96,44 @@ def run_packed(stack: Stack, data: Tensor, batch_sizes: Tensor, state: State) ->
 
 
 def _alike(input: Tensor, state: State, stack: Stack) -> bool:
-    others = (*state, *stack.weights)
-    return all(other.dtype == input.dtype and other.is_cpu for other in others)
+    dtype = input.dtype
+    for other in (*state, *stack.weights):  # a generator would cost more than the test
+        if other.dtype is not dtype or not other.is_cpu:
+            return False
+    return True
 
 
 def _run_layers(stack: Stack, input: Tensor, state: State, plan: Plan) -> tuple[Tensor, State]:
-    count = len(stack.weights) // stack.num_layers
-    rows = stack.directions
+    mode, weights, bias, num_layers, _, training, bidirectional, batch_first = stack
+    rows = 2 if bidirectional else 1
+    count = len(weights) // num_layers
     projected = count // rows % 2 == 1
+    hidden_size = weights[1].size(0) // GATES[mode]
+    grad_mode = torch.is_grad_enabled()
     finals: list[tuple[Tensor, ...]] = []
-    for index in range(stack.num_layers):
-        weights = stack.weights[index * count : (index + 1) * count]
-        began = (
-            state
-            if stack.num_layers == 1
-            else tuple(part[index * rows : (index + 1) * rows] for part in state)
-        )
-        sizes = (input.size(-1), weights[0].size(0) // GATES[stack.mode], began[0].size(-1))
-        layer = Layer(stack.mode, sizes, rows, stack.bias, projected, stack.batch_first, plan)
+    for index in range(num_layers):
+        own = weights[index * count : (index + 1) * count] if num_layers > 1 else weights
+        began = state if num_layers == 1 else tuple(part[index * rows : (index + 1) * rows] for part in state)
+        sizes = (input.size(-1), hidden_size, began[0].size(-1))
+        layer = Layer(mode, sizes, rows, bias, projected, batch_first, plan)
         cell = began[1] if len(began) == 2 else None
-        if torch.is_grad_enabled() and any(x.requires_grad for x in (input, *began, *weights)):
-            input, *final = _Recurrence.apply(layer, input, began[0], cell, *weights)
+        if grad_mode and _needs_gradient(input, *own, *began):
+            input, *final = _Recurrence.apply(layer, input, began[0], cell, *own)
         else:
-            input, *final = _forward(layer, input, began[0], cell, weights, None)
-        finals.append(tuple(part for part in final if part is not None))
-        if index < stack.num_layers - 1 and stack.dropout > 0 and stack.training:
+            input, *final = _forward(layer, input, began[0], cell, own, None)
+        finals.append(tuple(final[: len(began)]))
+        if index < num_layers - 1 and stack.dropout > 0 and training:
             input = dropout(input, stack.dropout, True)
-    if stack.num_layers == 1:
+    if num_layers == 1:
         return input, finals[0]
     return input, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
 
 
-GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}
-NO_TENSOR = (0, 0, 0, 0)
-
-
-def _place(layer: Layer, tensor: Tensor | None) -> tuple[int, int, int, int]:
-    """Give a tensor as native/call.h:Tensor has it."""
-    if tensor is None:
-        return NO_TENSOR
-    if layer.plan.packed:
-        return tensor.data_ptr(), 0, tensor.stride(0), 1
-    row, step = (0, 1) if layer.batch_first else (1, 0)
-    return tensor.data_ptr(), tensor.stride(row), tensor.stride(step), 0
-
-
-def _readable(tensor: Tensor) -> Tensor:
-    """Give a tensor whose last dimension lies side by side, as the kernels read it."""
-    return tensor if tensor.stride(-1) == 1 or tensor.size(-1) == 1 else tensor.contiguous()
-
-
-def _call_fields(
-    layer: Layer, training: bool, tensors: tuple[Tensor | None, ...], directions: list[list[Tensor | None]]
-) -> tuple[int, ...]:
-    """Give the fields of native/call.h:Call in order: integers; addresses, 0 for what is not there.
-
-    Args:
-        tensors: input, output, d_output, d_input.
-        directions: for each, the tensors of native/call.h:Direction in order.
-    """
-    head = (MODE_NUMBERS[layer.mode], *layer.sizes, layer.directions, torch.get_num_threads(), int(training))
-    fields = [*head, *layer.plan.fields]
+def _needs_gradient(*tensors: Tensor) -> bool:
     for tensor in tensors:
-        fields += _place(layer, tensor)
-    for direction in directions:
-        fields += [0 if tensor is None else tensor.data_ptr() for tensor in direction]
-    return tuple(fields)
-
-
-def _weights_of(layer: Layer, weights: list[Tensor], direction: int) -> list[Tensor | None]:
-    """Give weight_ih, weight_hh, bias_ih, bias_hh, weight_hr of one direction."""
-    count = len(weights) // layer.directions
-    own = weights[direction * count : (direction + 1) * count]
-    biases: list[Tensor | None] = [own[2], own[3]] if layer.bias else [None, None]
-    return [own[0], own[1], *biases, own[-1] if layer.projected else None]
-
-
-NOTHING: list[Tensor | None] = [None] * 9
+        if tensor.requires_grad:
+            return True
+    return False
 
 
 def _forward(
@@ -238,31 +141,34 @@ def _forward(
     input: Tensor,
     hidden: Tensor,
     cell: Tensor | None,
-    weights: list[Tensor],
+    weights: Sequence[Tensor],
     saved: list[Tensor] | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Run a layer; what backward needs goes to `saved`, if it is a list: one block for each direction."""
-    input, hidden = _readable(input), hidden.contiguous()
-    cell = None if cell is None else cell.contiguous()
+    input, hidden = readable(input), hidden.contiguous()
     weights = [weight.contiguous() for weight in weights]
-    shape = (*input.shape[:-1], layer.directions * layer.sizes[2])
-    is_full = layer.plan.row is None
-    output = torch.empty(shape, dtype=input.dtype) if is_full else torch.zeros(shape, dtype=input.dtype)
-    final_hidden = torch.empty_like(hidden)
-    final_cell = None if cell is None else torch.empty_like(cell)
-    is_double = input.dtype == torch.float64
-    tensors = (input, output, None, None)
-    directions = []
-    for d in range(layer.directions):
-        cells = (None, None) if cell is None or final_cell is None else (cell[d], final_cell[d])
-        states = [hidden[d], cells[0], final_hidden[d], cells[1]]
-        directions.append([*_weights_of(layer, weights, d), *states, None, *NOTHING])
+    dtype, count = input.dtype, layer.directions
+    is_double = dtype is torch.float64
+    shape = (*input.shape[:-1], count * layer.sizes[2])
+    whole = layer.plan.row is None
+    output = torch.empty(shape, dtype=dtype) if whole else torch.zeros(shape, dtype=dtype)
+    final_hidden = torch.empty(hidden.shape, dtype=dtype)
+    final_cell = None
+    if cell is not None:
+        cell = cell.contiguous()
+        final_cell = torch.empty(cell.shape, dtype=dtype)
     if saved is not None:
-        numbers = native.saved_numbers(is_double, _call_fields(layer, True, tensors, directions))
-        for direction in directions:
-            saved.append(torch.empty(numbers, dtype=input.dtype))
-            direction[9] = saved[-1]
-    native.forward(is_double, _call_fields(layer, saved is not None, tensors, directions))
+        fields_of_layer = (MODE_NUMBERS[layer.mode], *layer.sizes)
+        each = saved_numbers(fields_of_layer, layer.projected, is_double, native.vector_bytes())
+        saved += [torch.empty(each * layer.plan.real_steps, dtype=dtype) for _ in range(count)]
+    fields = fields_of(layer, saved is not None, input, output, None, None)
+    states = [addresses(part, count) for part in (hidden, cell, final_hidden, final_cell)]
+    for d in range(count):
+        fields += weight_addresses(layer, weights, d)
+        fields += [part[d] for part in states]
+        fields.append(0 if saved is None else saved[d].data_ptr())
+        fields += NO_GRADIENTS
+    native.forward(is_double, tuple(fields))
     return output, final_hidden, final_cell
 
 
@@ -270,7 +176,7 @@ class _Recurrence(torch.autograd.Function):
     """One layer over time, with its gradient."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, layer: Layer, input: Tensor, hidden: Tensor, cell: Tensor | None, *weights: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         ctx.set_materialize_grads(False)
@@ -280,7 +186,7 @@ class _Recurrence(torch.autograd.Function):
         return results
 
     @staticmethod
-    def backward(  # type: ignore[override]
+    def backward(
         ctx: Any, d_output: Tensor | None, d_hidden: Tensor | None, d_cell: Tensor | None = None
     ) -> tuple[Any, ...]:
         input, hidden, cell, output, *weights = ctx.saved_tensors
@@ -301,39 +207,38 @@ def _backward(
     input: Tensor,
     hidden: Tensor,
     cell: Tensor | None,
-    weights: list[Tensor],
+    weights: Sequence[Tensor],
     output: Tensor,
     saved: list[Tensor],
     upstream: tuple[Tensor | None, Tensor | None, Tensor | None],
     needed: tuple[bool, ...],
 ) -> list[Tensor | None]:
     """Give the gradients of input, hidden, cell and weights; None for those not needed."""
-    input, hidden = _readable(input), hidden.contiguous()
+    input, hidden = readable(input), hidden.contiguous()
     cell = None if cell is None else cell.contiguous()
     weights = [weight.contiguous() for weight in weights]
-    d_output = None if upstream[0] is None else _readable(upstream[0])
+    d_output = None if upstream[0] is None else readable(upstream[0])
     d_final = [None if part is None else part.contiguous() for part in upstream[1:]]
-    is_full = layer.plan.row is None
+    dtype, count = input.dtype, layer.directions
     d_input = None
     if needed[0]:
-        d_input = (
-            torch.empty(input.shape, dtype=input.dtype)
-            if is_full
-            else torch.zeros(input.shape, dtype=input.dtype)
-        )
-    d_hidden = torch.empty_like(hidden) if needed[1] else None
-    d_cell = torch.empty_like(cell) if cell is not None and needed[2] else None
+        make = torch.empty if layer.plan.row is None else torch.zeros
+        d_input = make(input.shape, dtype=dtype)
+    d_hidden = torch.empty(hidden.shape, dtype=dtype) if needed[1] else None
+    d_cell = torch.empty(cell.shape, dtype=dtype) if cell is not None and needed[2] else None
     d_weights = [
-        torch.empty_like(weight) if need else None for weight, need in zip(weights, needed[3:], strict=True)
+        torch.empty(weight.shape, dtype=dtype) if need else None
+        for weight, need in zip(weights, needed[3:], strict=True)
     ]
-    directions = []
-    for d in range(layer.directions):
-        begins = [hidden[d], None if cell is None else cell[d]]
-        parts = [None if part is None else part[d] for part in (*d_final, d_hidden, d_cell)]
-        own = _weights_of(layer, d_weights, d)  # type: ignore[arg-type]
-        directions.append([*_weights_of(layer, weights, d), *begins, None, None, saved[d], *parts, *own])
-    fields = _call_fields(layer, True, (input, output, d_output, d_input), directions)
-    native.backward(input.dtype == torch.float64, fields)
+    fields = fields_of(layer, True, input, output, d_output, d_input)
+    states = [addresses(part, count) for part in (hidden, cell)]
+    d_states = [addresses(part, count) for part in (*d_final, d_hidden, d_cell)]
+    for d in range(count):
+        fields += weight_addresses(layer, weights, d)
+        fields += (states[0][d], states[1][d], 0, 0, saved[d].data_ptr())
+        fields += [part[d] for part in d_states]
+        fields += weight_addresses(layer, d_weights, d)
+    native.backward(dtype is torch.float64, tuple(fields))
     return [d_input, d_hidden, d_cell, *d_weights]
 
 

@@ -85,7 +85,7 @@ def packed_positions(
     """Say which numbers torch's packed data holds.
 
     Returns:
-        positions [M]: of all real steps in packed order, flat in [B, T] (row * T + t) or [T, B] (t * B + row).
+        positions [M]: of all real steps in packed order: in [B, T] (row * T + t) or [T, B] (t * B + row).
         batch_sizes [longest]: for each step, how many pieces are that long; on the CPU.
     """
     longest = int(pieces.length[0]) if len(pieces.length) else 0

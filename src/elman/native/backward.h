@@ -51,6 +51,7 @@ class Backward {
     const Columns<real> outputs, hidden;
     const Saved<Cell> saved;
     const Plan& plan;
+    const bool is_short;
 
   public:
     Backward(const Call<real>& call, int d, const BackwardScratch<Cell>& scratch, const Share& share)
@@ -64,7 +65,8 @@ class Backward {
           outputs(call.output_size),
           hidden(call.hidden_size),
           saved(call, direction.saved),
-          plan(call.plan) {}
+          plan(call.plan),
+          is_short(call.plan.real_steps() <= SHORT_CALL) {}
 
     void run() {
         pack();
@@ -73,11 +75,15 @@ class Backward {
             // The pieces that come from step s + 1, and those whose last step is s.
             const Index through = share.pieces_of(plan.active(s + 1));
             const Index all = s >= 0 ? share.pieces_of(plan.active(s)) : share.pieces_of(plan.pieces);
-            for (Index panel = share.first_of(outputs.count); panel < share.end_of(outputs.count); ++panel)
-                with_vectors(outputs.vectors_of(panel), [&](auto vectors) {
-                    from_next_step<decltype(vectors)::value>(panel, s, through);
-                    from_above(panel, s, through, all);
-                });
+            for (Index panel = share.first_of(outputs.count); panel < share.end_of(outputs.count); ++panel) {
+                if (is_short)
+                    short_step(panel, s, through);
+                else
+                    with_vectors(outputs.vectors_of(panel), [&](auto vectors) {
+                        from_next_step<decltype(vectors)::value>(panel, s, through);
+                    });
+                from_above(panel, s, through, all);
+            }
             share.meet_after_step();
             if (call.projected() && s >= 0) {
                 for (Index panel = share.first_of(hidden.count); panel < share.end_of(hidden.count); ++panel)
@@ -101,7 +107,8 @@ class Backward {
     real* carry(Index p) const { return scratch.carry[d] + p * units.padded_units(); }
 
     void pack() {
-        for (Index panel = share.first_to_pack(outputs.count); panel < share.end_to_pack(outputs.count); ++panel)
+        for (Index panel = share.first_to_pack(outputs.count); !is_short && panel < share.end_to_pack(outputs.count);
+             ++panel)
             pack_backward(
                 units, Cell::hidden_slot, panel, direction.weight_hh, call.output_size, scratch.packed_hh[d]);
         if (call.projected())
@@ -138,6 +145,18 @@ class Backward {
             spill(sums, all);
             add_rest(s, first, R, outputs.first_column(panel), V, all, true);
         });
+    }
+
+    // The same with weights as they lie.
+    void short_step(Index panel, Index s, Index pieces) const {
+        const Index column = outputs.first_column(panel), vectors = outputs.vectors_of(panel);
+        for (Index i = 0; i < pieces; ++i) {
+            Vector<real> sums[MOST_VECTORS] = {};
+            add_columns(
+                units, Cell::hidden_slot, slots(s + 1, share.piece(i)), direction.weight_hh, call.output_size, column,
+                vectors, sums);
+            add_rest(s, i, 1, column, vectors, sums, true);
+        }
     }
 
     // For the pieces that end at this step there is only what arrives from above.
@@ -192,6 +211,13 @@ class Backward {
         }
         Cell::back(slots(s, p) + unit * Cell::slots, gradient, kept, now, before);
         if (Cell::carries) store<real>(carry(p) + unit, kept);
+        if (left < L) forget_padding(slots(s, p) + unit * Cell::slots, left);
+    }
+
+    // Units that do not exist have weights of zero, and zero times what is not finite would reach those that do.
+    static void forget_padding(real* slots, Index units) {
+        for (int slot = 0; slot < Cell::slots; ++slot)
+            store<real>(slots + slot * L, load_first(slots + slot * L, units));
     }
 
     template <int V>
@@ -217,6 +243,9 @@ class Backward {
     }
 };
 
+// The packed row at which the backward direction is at step s of piece p.
+ELMAN_INLINE Index mirrored(const Plan& plan, Index s, Index p) { return plan.offset[plan.length_of(p) - 1 - s] + p; }
+
 // The gradient of the input: for each step, the gate gradients of both directions times the input weights.
 template <class Cell>
 void input_gradient(
@@ -227,7 +256,25 @@ void input_gradient(
     const Panels<Cell> units(call.hidden_size);
     const Columns<real> inputs(call.input_size);
     const Plan& plan = call.plan;
-    const Index depth = units.padded_units() * Cell::gates;
+    const Index depth = units.padded_units() * Cell::gates, row = units.row_numbers();
+    const Index first = plan.real_steps() * member / members, end = plan.real_steps() * (member + 1) / members;
+    const auto slots_at = [&](int d, Index m) { return Saved<Cell>(call, call.direction[d].saved).slots + m * row; };
+    if (plan.real_steps() <= SHORT_CALL) {
+        for_steps(plan, first, end, [&](Index m, Index s, Index p) {
+            for (Index panel = 0; panel < inputs.count; ++panel) {
+                const Index column = inputs.first_column(panel), vectors = inputs.vectors_of(panel);
+                Vector<real> sums[MOST_VECTORS] = {};
+                for (int d = 0; d < call.directions; ++d)
+                    add_columns(
+                        units, Cell::input_slot, slots_at(d, d == 0 ? m : mirrored(plan, s, p)),
+                        call.direction[d].weight_ih, call.input_size, column, vectors, sums);
+                for (Index v = 0; v < vectors; ++v)
+                    store_up_to<real>(
+                        call.d_input.at(plan, p, s) + column + v * L, sums[v], call.input_size - column - v * L);
+            }
+        });
+        return;
+    }
     for (int d = 0; d < call.directions; ++d)
         for (Index panel = member; panel < inputs.count; panel += members)
             pack_backward(
@@ -262,18 +309,12 @@ void input_gradient(
             });
         rows = 0;
     };
-    const Index row = units.row_numbers();
-    const Index first = plan.real_steps() * member / members, end = plan.real_steps() * (member + 1) / members;
-    Index s = 0;
-    for (Index m = first; m < end; ++m) {
-        while (plan.offset[s + 1] <= m) ++s;
-        const Index p = m - plan.offset[s], mirrored = plan.offset[plan.length_of(p) - 1 - s] + p;
-        from[0][rows] = Saved<Cell>(call, call.direction[0].saved).slots + m * row + Cell::input_slot * L;
-        if (call.directions == 2)
-            from[1][rows] = Saved<Cell>(call, call.direction[1].saved).slots + mirrored * row + Cell::input_slot * L;
+    for_steps(plan, first, end, [&](Index m, Index s, Index p) {
+        from[0][rows] = slots_at(0, m) + Cell::input_slot * L;
+        if (call.directions == 2) from[1][rows] = slots_at(1, mirrored(plan, s, p)) + Cell::input_slot * L;
         to[rows] = call.d_input.at(plan, p, s);
         if (++rows == CHUNK_ROWS) flush();
-    }
+    });
     if (rows) flush();
 }
 

@@ -80,6 +80,8 @@ struct Kernels {
     Index (*forward_scratch)(const Call<real>&);   // bytes
     Index (*backward_scratch)(const Call<real>&);  // bytes
     void (*forward)(const Call<real>&, char* scratch);
+    void (*pack)(const Call<real>&, char* scratch);            // forward in two parts: `run` may follow `pack` often,
+    void (*run)(const Call<real>&, char* scratch);             // with the same sizes, weights and scratch
     void (*backward)(const Call<real>&, char* scratch);
 };
 
@@ -88,6 +90,8 @@ struct Variant {
     int vector_bytes;
     Kernels<float> in_float;
     Kernels<double> in_double;
+    // Multiply-adds on one core and in registers alone, for so many rounds; returns how many operations these were.
+    double (*busy)(Index rounds);
 };
 
 }  // namespace elman

@@ -75,10 +75,11 @@ class Forward {
     const Panels<Cell> panels;
     const Saved<Cell> saved;
     const Plan& plan;
+    const bool is_short;
     Index chunk_start = 0;
 
   public:
-    Forward(const Call<real>& call, int d, const ForwardScratch<Cell>& scratch, const Share& share)
+    Forward(const Call<real>& call, int d, const ForwardScratch<Cell>& scratch, const Share& share, bool is_short)
         : call(call),
           direction(call.direction[d]),
           d(d),
@@ -87,20 +88,23 @@ class Forward {
           share(share),
           panels(call.hidden_size),
           saved(call, direction.saved),
-          plan(call.plan) {}
+          plan(call.plan),
+          is_short(is_short) {}
 
     void run() {
-        pack();
-        const Index most = larger(1, share.pieces_of(plan.pieces));
-        const Index chunk = larger(1, CHUNK_ROWS / most);
+        const Index chunk = larger(1, CHUNK_ROWS / share.most_pieces(plan.pieces));
         for (Index start = 0; start < plan.steps; start += chunk) {
             const Index end = smaller(plan.steps, start + chunk);
             chunk_start = start;
             for (Index panel = share.first_of(panels.count); panel < share.end_of(panels.count); ++panel)
-                panels.with_vectors_of(panel, [&](auto v) { from_input<decltype(v)::value>(panel, start, end); });
+                if (!is_short)
+                    panels.with_vectors_of(panel, [&](auto v) { from_input<decltype(v)::value>(panel, start, end); });
             for (Index s = start; s < end; ++s) {
                 for (Index panel = share.first_of(panels.count); panel < share.end_of(panels.count); ++panel)
-                    panels.with_vectors_of(panel, [&](auto v) { from_hidden<decltype(v)::value>(panel, s); });
+                    if (is_short)
+                        short_step(panel, s);
+                    else
+                        panels.with_vectors_of(panel, [&](auto v) { from_hidden<decltype(v)::value>(panel, s); });
                 share.meet_after_step();
                 if (call.projected()) {
                     project(s);
@@ -130,10 +134,15 @@ class Forward {
                              : scratch.unprojected[d] + p * saved.units;
     }
 
+  public:
+    // Fill the scratch memory with this direction's weights, once a call, or once for many calls.
     void pack() {
         for (Index panel = share.first_to_pack(panels.count); panel < share.end_to_pack(panels.count); ++panel) {
-            pack_forward(panels, panel, Cell::input_slot, direction.weight_ih, call.input_size, scratch.packed_ih[d]);
-            pack_forward(panels, panel, Cell::hidden_slot, direction.weight_hh, call.output_size, scratch.packed_hh[d]);
+            if (!is_short) {
+                pack_forward(panels, panel, Cell::input_slot, direction.weight_ih, call.input_size, scratch.packed_ih[d]);
+                pack_forward(
+                    panels, panel, Cell::hidden_slot, direction.weight_hh, call.output_size, scratch.packed_hh[d]);
+            }
             for (Index b = 0; b < panels.blocks_of(panel); ++b) pack_bias(panels.first_block(panel) + b);
         }
         if (call.projected()) {
@@ -144,6 +153,7 @@ class Forward {
         share.meet();
     }
 
+  private:
     // Both biases act at once, but for the part of the GRU's candidate that the reset gate scales.
     void pack_bias(Index block) {
         for (int slot = 0; slot < Cell::slots; ++slot)
@@ -200,6 +210,29 @@ class Forward {
             }
         }
         if (rows) flush();
+    }
+
+    // Both products of one step with weights as they lie.
+    void short_step(Index panel, Index s) {
+        for (Index i = 0; i < share.pieces_of(plan.active(s)); ++i)
+            for (Index b = 0; b < panels.blocks_of(panel); ++b) {
+                const Index p = share.piece(i), block = panels.first_block(panel) + b;
+                Vector<real> inputs[Cell::gates], sums[Cell::gates];
+                for (int g = 0; g < Cell::gates; ++g) inputs[g] = load(scratch.bias[d] + (block * Cell::gates + g) * L);
+                add_gates_of_block(
+                    panels, block, Cell::input_slot, call.input.at(plan, p, time(s, p)), call.input_size,
+                    direction.weight_ih, inputs);
+                real* slots = row(s, p) + block * Cell::slots * L;
+                constexpr int shift = Cell::hidden_slot - Cell::input_slot;
+                for (int g = 0; g < Cell::gates; ++g) {
+                    if (Cell::slots > 1) store<real>(slots + (Cell::input_slot + g) * L, inputs[g]);
+                    sums[g] = g + shift < Cell::gates ? inputs[(g + shift) % Cell::gates]
+                                                      : load(scratch.hidden_bias[d] + block * L);
+                }
+                add_gates_of_block(
+                    panels, block, Cell::hidden_slot, hidden_before(s, p), call.output_size, direction.weight_hh, sums);
+                finish(s, i, 1, 1, block, sums);
+            }
     }
 
     template <int V>
@@ -304,23 +337,32 @@ Index forward_scratch(const Call<typename Cell::real>& call) {
     return arena.used;
 }
 
+// Which part of a call is done: packing, running with what was packed, or both.
+enum class Part { pack, run, both };
+
 template <class Cell>
-void forward(const Call<typename Cell::real>& call, char* block) {
+void forward(const Call<typename Cell::real>& call, char* block, Part part) {
     using real = typename Cell::real;
     Arena arena{block};
     const ForwardScratch<Cell> scratch(call, arena);
     struct Work {
         const Call<real>& call;
         const ForwardScratch<Cell>& scratch;
+        const Part part;
         Barrier barriers[2];
-    } work{call, scratch, {}};
+    } work{call, scratch, part, {}};
     in_parallel(
         threads_for(call, 1),
         [](void* what, int member, int members) {
             Work& work = *static_cast<Work*>(what);
             const Groups groups(member, members, work.call.directions, work.call.plan.pieces, work.barriers);
-            for (int i = 0; i < groups.directions_here; ++i)
-                Forward<Cell>(work.call, groups.first_direction + i, work.scratch, groups.share).run();
+            const bool is_short = work.part == Part::both && work.call.plan.real_steps() <= SHORT_CALL;
+            for (int i = 0; i < groups.directions_here; ++i) {
+                Forward<Cell> direction(
+                    work.call, groups.first_direction + i, work.scratch, groups.share, is_short);
+                if (work.part != Part::run) direction.pack();
+                if (work.part != Part::pack) direction.run();
+            }
         },
         &work);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include <chrono>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -199,6 +200,83 @@ Index dispatch(Task task, bool is_double, nb::handle fields) {
     return is_double ? run(task, chosen->in_double, fields) : run(task, chosen->in_float, fields);
 }
 
+// One step of a stack of layers, of a fixed number of rows, with weights packed when it is made: nothing is allocated
+// later, and all layers are one call. The states are tensors of the caller's, read and written in place.
+class Stepper {
+    bool is_double;
+    const Variant* variant = chosen;
+    std::vector<Call<float>> floats;
+    std::vector<Call<double>> doubles;
+    std::vector<std::vector<Index>> offsets;
+    std::vector<char*> scratch;
+
+  public:
+    Stepper(bool is_double, const nb::list& layers) : is_double(is_double), offsets(nb::len(layers)) {
+        for (std::size_t i = 0; i < offsets.size(); ++i)
+            if (is_double)
+                add(doubles, variant->in_double, layers[i], offsets[i]);
+            else
+                add(floats, variant->in_float, layers[i], offsets[i]);
+    }
+    Stepper(const Stepper&) = delete;
+    ~Stepper() {
+        for (char* block : scratch) free(block);
+    }
+
+    // Take a step: from the first layer's input [N, I] to the last one's output [N, P].
+    void step(Index input, Index output) {
+        if (is_double)
+            run(doubles, variant->in_double, input, output);
+        else
+            run(floats, variant->in_float, input, output);
+    }
+
+  private:
+    template <class real>
+    void add(std::vector<Call<real>>& calls, const Kernels<real>& kernels, nb::handle fields, std::vector<Index>& own) {
+        Reader reader(fields);
+        calls.push_back(read_call<real>(reader, own));
+        void* block = nullptr;
+        if (posix_memalign(&block, 4096, static_cast<std::size_t>(kernels.forward_scratch(calls.back())) + 4096) != 0)
+            throw std::bad_alloc();
+        scratch.push_back(static_cast<char*>(block));
+        kernels.pack(calls.back(), scratch.back());
+    }
+
+    template <class real>
+    void run(std::vector<Call<real>>& calls, const Kernels<real>& kernels, Index input, Index output) {
+        calls.front().input.data = reinterpret_cast<const real*>(input);
+        calls.back().output.data = reinterpret_cast<real*>(output);
+        for (std::size_t i = 0; i < calls.size(); ++i) kernels.run(calls[i], scratch[i]);
+    }
+};
+
+// The most float32 operations a second, in GF/s, that `threads` threads reach together: the best of some tries.
+double peak(int threads) {
+    double best = 0;
+    for (int tries = 0; tries < 12; ++tries) {
+        struct Work {
+            double operations[256];
+            int members;
+        } work{};
+        const auto start = std::chrono::steady_clock::now();
+        in_parallel(
+            threads < 256 ? threads : 256,
+            [](void* what, int member, int members) {
+                Work& work = *static_cast<Work*>(what);
+                work.operations[member] = chosen->busy(400000);
+                if (member == 0) work.members = members;
+            },
+            &work);
+        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+        double total = 0;
+        for (int member = 0; member < work.members; ++member) total += work.operations[member];
+        const double rate = total / seconds.count() / 1e9;
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
 }  // namespace
 }  // namespace elman
 
@@ -220,6 +298,10 @@ NB_MODULE(_native, module) {
             }
         throw std::invalid_argument("this machine cannot run the instruction set " + name);
     });
+    nb::class_<Stepper>(module, "Stepper")
+        .def(nb::init<bool, nb::list>())
+        .def("step", &Stepper::step);
+    module.def("peak", [](int threads) { return peak(threads); });
     module.def("saved_numbers", [](bool is_double, nb::tuple fields) {
         return dispatch(Task::saved_numbers, is_double, fields);
     });

@@ -1,8 +1,8 @@
 // SHARING: which rows and panels a thread of a group does, and where its scratch memory lies.
 #pragma once
 
-#include "pack.h"
 #include "team.h"
+#include "unpacked.h"
 
 namespace elman {
 namespace ELMAN_VARIANT {
@@ -18,6 +18,8 @@ struct Share {
         if (!by_rows) return active;
         return active <= member ? 0 : (active - member + members - 1) / members;
     }
+    // Of any member: what all of them do together has the same size for each.
+    Index most_pieces(Index active) const { return by_rows ? (active + members - 1) / members : active; }
     Index piece(Index i) const { return by_rows ? member + i * members : i; }
     Index first_of(Index panels) const { return by_rows ? 0 : panels * member / members; }
     Index end_of(Index panels) const { return by_rows ? panels : panels * (member + 1) / members; }
@@ -29,6 +31,20 @@ struct Share {
         if (!by_rows) barrier->wait(members);
     }
 };
+
+// Call `body(m, s, p)` for packed rows m in [first, end): step s of piece p.
+template <class Body>
+ELMAN_INLINE void for_steps(const Plan& plan, Index first, Index end, const Body& body) {
+    Index low = 0, high = plan.steps;
+    while (high - low > 1) {
+        const Index middle = (low + high) / 2;
+        (plan.offset[middle] <= first ? low : high) = middle;
+    }
+    for (Index m = first, s = low; m < end; ++m) {
+        while (plan.offset[s + 1] <= m) ++s;
+        body(m, s, m - plan.offset[s]);
+    }
+}
 
 // Takes aligned pieces off a block of memory; with a null block, only counts.
 struct Arena {

@@ -139,16 +139,10 @@ class WeightGradients {
     // Call `body(m - start, s, p)` for this thread's share of packed rows [start, end).
     template <class Body>
     void for_my_steps(Index start, Index end, const Body& body) const {
-        const Index mine = start + (end - start) * member / members, stop = start + (end - start) * (member + 1) / members;
-        Index low = 0, high = plan.steps;
-        while (high - low > 1) {
-            const Index middle = (low + high) / 2;
-            (plan.offset[middle] <= mine ? low : high) = middle;
-        }
-        for (Index m = mine, s = low; m < stop; ++m) {
-            while (plan.offset[s + 1] <= m) ++s;
-            body(m - start, s, m - plan.offset[s]);
-        }
+        const Index many = end - start;
+        for_steps(plan, start + many * member / members, start + many * (member + 1) / members, [&](Index m, Index s, Index p) {
+            body(m - start, s, p);
+        });
     }
 
     void gates(Index start, Index end) {

@@ -19,6 +19,7 @@ from elman.cells import MODES, State
 from elman.errors import ConfigError, ShapeError
 from elman.kernels import dispatch, traced
 from elman.kernels.stack import Stack
+from elman.kernels.step import Stepper
 from elman.padded import check_lengths
 
 Given = TypeVar("Given", Tensor, PackedSequence)
@@ -94,6 +95,19 @@ class RecurrentLayer(torch.nn.RNNBase):
             return tuple(torch.zeros(shape, dtype=input.dtype, device=input.device) for shape in shapes)
 
         return fresh
+
+    def stepper(self, state: State | None = None, batch: int = 1) -> Stepper:
+        """Make a `Stepper`: this layer one step at a time, weights packed once, for streams and generation.
+
+        Args:
+            state: what the rows start from, each part [L, B, size]; None: the layer's own initial state.
+            batch: rows, B, when no state is given.
+
+        Raises:
+            ConfigError: the layer runs in two directions, or is not one that the C++ kernels can run.
+        """
+        stack = self._stack()
+        return Stepper(stack, self._fresh_state(stack.weights[0])(batch) if state is None else state)
 
     def _stack(self) -> Stack:
         # By attribute, each time: weight drop, parametrize and functional_call change what the name gives.
