@@ -185,6 +185,21 @@ def test_numbers_are_read_with_commas():
     assert commands.whole_numbers("--threads", "1, 4") == [1, 4]
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_the_kernels_writes_its_page(tmp_path):
+    script = SOURCES.parent / "benchmarks" / "kernels.py"
+    options = ["--quick", "--cells", "rnn", "--threads", "1", "--seconds", "0", "--parts", "layers,steps"]
+    command = [sys.executable, str(script), *options, "--results", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "kernels.jsonl").read_text(encoding="utf-8"))
+    assert len(record["results"]) == 8 and len(record["steps"]) == 2
+    page = (tmp_path / "kernels.md").read_text(encoding="utf-8")
+    assert "| rnn | 32 x 128 x 128 x 128 | training | 1 |" in page and "## One step of a stream" in page
+    assert (tmp_path / "kernels.svg").read_text(encoding="utf-8").endswith("</svg>\n")
+
+
 def test_the_commands_help_loads_no_torch():
     code = "import sys\nfrom elman.cli import main\nmain(['bench', '--help'])\nprint('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(SOURCES)}

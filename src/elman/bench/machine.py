@@ -67,7 +67,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
-        self.busy, self.own = _busy_seconds(), time.process_time()
+        self.busy, self.own = _busy_seconds(), _own_seconds()
 
     def others(self) -> float | None:
         """Give the share of all cores, 0..1, that other processes used; None: the system does not tell."""
@@ -75,7 +75,7 @@ class Watch:
         if busy is None or self.busy is None:
             return None
         there_was = (time.perf_counter() - self.began) * (os.cpu_count() or 1)
-        used = busy - self.busy - (time.process_time() - self.own)
+        used = busy - self.busy - (_own_seconds() - self.own)
         return min(1.0, max(0.0, used / max(there_was, 1e-9)))
 
 
@@ -88,6 +88,11 @@ def _busy_seconds() -> float | None:
         return None
     user, nice, system, _, _, interrupts, soft_interrupts, stolen = ticks
     return (user + nice + system + interrupts + soft_interrupts + stolen) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _own_seconds() -> float:
+    """Give the seconds of processor that this process and the processes it has waited for have used."""
+    return sum(os.times()[:4])
 
 
 def _native() -> Any:
