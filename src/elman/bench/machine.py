@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from elman.kernels import cpu
+from elman.kernels.call import native
 
 BUSY = 0.1
 """Share of the processor that others may use before the figures say little."""
@@ -23,13 +23,12 @@ def peak(threads: int) -> float | None:
     Returns:
         None where the C++ kernels are not there to measure it.
     """
-    measure_peak: Callable[[int], float] | None = getattr(_native(), "peak", None)
+    measure_peak: Callable[[int], float] | None = getattr(native, "peak", None)
     return None if measure_peak is None else 1e9 * max(measure_peak(threads) for _ in range(PEAK_ROUNDS))
 
 
 def machine() -> dict[str, Any]:
     """Give processor, cores, the kernels' instruction set (None: they were not built) and versions."""
-    native = _native()
     return {
         "processor": processor(),
         "cores": cores(),
@@ -93,7 +92,3 @@ def _busy_seconds() -> float | None:
 def _own_seconds() -> float:
     """Give the seconds of processor that this process and the processes it has waited for have used."""
     return sum(os.times()[:4])
-
-
-def _native() -> Any:
-    return vars(cpu)["native"]
