@@ -1,11 +1,12 @@
 # Everything starts here: `make demo` and `make test` need make and Python 3.11 or newer, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deep check format bench docs clean
+.PHONY: help setup demo test test-deep check format bench docs stress sanitize clean
 
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TEST  := $(BIN)/python -m pytest
+SECONDS ?= 600
 
 help:
 	@echo "make setup      create $(VENV) and install elman with its demo and developer extras"
@@ -16,12 +17,14 @@ help:
 	@echo "make format     put the formatting right"
 	@echo "make bench      time elman: start-up, and training beside a plain PyTorch loop"
 	@echo "make docs       build the documentation into docs/_build"
+	@echo "make stress     run the C++ kernels in threads and forks for SECONDS=$(SECONDS)"
+	@echo "make sanitize   run the tests of the C++ kernels under the sanitizers of GCC (about 5 minutes)"
 	@echo "make clean      remove $(VENV) and what tools leave behind"
 
 # The stamp is newer than what decides the installation, so a second `make setup` does nothing.
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh CMakeLists.txt $(wildcard src/elman/native/*)
 	@sh scripts/setup.sh $(VENV)
 	@touch $@
 
@@ -50,6 +53,12 @@ bench: setup
 docs: setup
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+stress: setup
+	$(BIN)/python scripts/stress_kernels.py $(SECONDS)
+
+sanitize: setup
+	sh scripts/sanitize.sh $(BIN)/python
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -55,4 +55,13 @@ if [ "$code" != 0 ]; then
     echo "the installation failed; all of it is in $log" >&2
     exit 1
 fi
+# Which kernels an installation has; it is a whole one without them, only slower.
+"$venv/bin/python" - <<'END'
+from elman.kernels import cpu
+
+if cpu.native is None:
+    print("setup: no C++ compiler was found, so the fast kernels were not built: layers run on torch's, more slowly")
+else:
+    print(f"setup: C++ kernels were built; this machine can run {', '.join(cpu.native.variants())}")
+END
 say "elman is ready: make demo, or $venv/bin/elman --help"

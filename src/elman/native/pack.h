@@ -43,6 +43,20 @@ struct Panels {
     Index before(Index panel, Index inner) const { return first_block(panel) * Cell::gates * L * inner; }
 };
 
+// Lanes of two vectors, those of the second counted from L on; `from` is known when the program is compiled.
+template <class real>
+ELMAN_INLINE Vector<real> shuffle(Vector<real> a, Vector<real> b, typename Lanes<real>::integers from) {
+#if defined(__clang__)
+    constexpr int L = Lanes<real>::count;
+    Vector<real> result{};
+#pragma unroll
+    for (int lane = 0; lane < L; ++lane) result[lane] = from[lane] < L ? a[from[lane]] : b[from[lane] - L];
+    return result;
+#else
+    return __builtin_shuffle(a, b, from);
+#endif
+}
+
 // One stage of turning a square: swap the blocks of `half` x `half` numbers off the diagonal.
 template <class real, int half>
 ELMAN_INLINE void swap_blocks(Vector<real>* rows) {
@@ -56,8 +70,8 @@ ELMAN_INLINE void swap_blocks(Vector<real>* rows) {
     for (int i = 0; i < L; ++i)
         if (!(i & half)) {
             const Vector<real> a = rows[i], b = rows[(i + half) % L];
-            rows[i] = __builtin_shuffle(a, b, low);
-            rows[(i + half) % L] = __builtin_shuffle(a, b, high);
+            rows[i] = shuffle<real>(a, b, low);
+            rows[(i + half) % L] = shuffle<real>(a, b, high);
         }
 }
 
@@ -89,14 +103,13 @@ inline void pack_turned(const real* rows, Index lanes, Index inner, real* to, In
             to[k * stride + lane] = lane < lanes ? rows[lane * inner + k] : real(0);
 }
 
-// The forward panel of a weight matrix [G, inner], whose gates are the slots from `first_slot` on.
+// A forward panel of a weight matrix [G, inner], whose gates are the slots from `first_slot` on.
 template <class Cell>
 inline void pack_forward(
     const Panels<Cell>& panels, Index panel, int first_slot, const typename Cell::real* weight, Index inner,
-    typename Cell::real* packed) {
+    typename Cell::real* to) {
     constexpr int L = Panels<Cell>::L;
     const Index stride = panels.vectors_of(panel) * L;
-    typename Cell::real* to = packed + panels.before(panel, inner);
     for (Index b = 0; b < panels.blocks_of(panel); ++b)
         for (int g = 0; g < Cell::gates; ++g) {
             const Index unit = (panels.first_block(panel) + b) * L;
