@@ -1,6 +1,7 @@
 """TABLE: what was timed, as a person reads it: how many times faster first, then what and how long."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -18,8 +19,9 @@ AGAINST = (
     "against packed: rows of unequal length, packed for torch; padded: torch takes the padding for data."
 )
 
-HEADER = ["train", "infer", "cell", "B x T x I x H", "against", "train ms", "infer ms", "peak"]
-LEFT = ("cell", "B x T x I x H", "against")
+SHAPE = "B x T x I x H"
+HEADER = ["train", "infer", "cell", SHAPE, "against", "train ms", "infer ms", "peak"]
+LEFT = ("cell", SHAPE, "against")
 NOTABLE = 0.05
 """Ratios nearer to one than this get no colour."""
 
@@ -63,11 +65,11 @@ def result_rows(results: Iterable[Result]) -> Rows:
         case = next(iter(modes.values())).case
         ratios = ["-" if each is None else times(each.ratio(rival)) for each in both]
         spent = [
-            "-" if each is None else f"{milliseconds(each, 'elman')} / {milliseconds(each, rival)}"
+            "-" if each is None else f"{milliseconds(each, 'elman')}/{milliseconds(each, rival)}"
             for each in both
         ]
         shares = [f"{100 * each.share:.0f}" if each and each.share else "-" for each in both]
-        peak = "-" if shares == ["-", "-"] else f"{shares[0]} / {shares[1]} %"
+        peak = "-" if shares == ["-", "-"] else f"{shares[0]}/{shares[1]} %"
         rows.append([*ratios, case.cell, case.title, rival, *spent, peak])
     return rows
 
@@ -111,7 +113,11 @@ def _print(console: Console, header: list[str], rows: Rows) -> None:
         return
     table = Table(box=None, pad_edge=True, header_style="dim")
     for name in header:
-        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=name != "B x T x I x H")
+        is_shape = name == SHAPE
+        justify: Literal["left", "right"] = "left" if name in LEFT else "right"
+        table.add_column(
+            name, justify=justify, no_wrap=not is_shape, overflow="fold" if is_shape else "ellipsis"
+        )
     for row in rows:
         table.add_row(*(_coloured(cell) for cell in row))
     console.print(table)
