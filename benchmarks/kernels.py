@@ -26,7 +26,7 @@ from peers import PEERS, Peer
 from elman.bench import CELLS, Case, all_cases, table
 from elman.bench.cases import even_lengths
 from elman.bench.machine import Watch, cores, machine, peak
-from elman.bench.timing import MODES, OURS, THEIRS, Report, measure, runs_of, take_turns
+from elman.bench.timing import MODES, OURS, THEIRS, Report, measure, runs_of, take_turns, with_threads
 from elman.progress import SteadyConsole, say
 
 RESULTS = Path(__file__).parent / "results"
@@ -36,6 +36,9 @@ MEMORY_CASES = {
     "lengths 5..64": Case("lstm", 32, 64, 200, 200, 2, True, even_lengths(32, 5, 64)),
 }
 TORCH_CELLS = {"rnn": torch.nn.RNNCell, "gru": torch.nn.GRUCell, "lstm": torch.nn.LSTMCell}
+PRODUCTS = ((1024, 512, 512), (32, 256, 768))
+"""A large product, and that of one step of a GRU with 32 rows and 256 units."""
+
 FILLS = (0.25, 0.5, 0.75, 0.95)
 """How long the shorter rows are; not 1: packed sequences of one length run on other kernels of torch."""
 
@@ -75,6 +78,14 @@ def time_layers(options: argparse.Namespace) -> tuple[Report, dict[str, str]]:
         for peer in peers:
             peer.close()
     return Report(results, peaks, watch.others()), versions
+
+
+def product_gflops(threads: int, rows: int, inner: int, columns: int) -> float:
+    """Measure torch.mm of [rows, inner] x [inner, columns]."""
+    x, weights = torch.randn(rows, inner), torch.randn(inner, columns)
+    with with_threads(threads):
+        samples = take_turns({"mm": lambda: torch.mm(x, weights)}, 0.5)["mm"]
+    return 2 * rows * inner * columns / statistics.median(samples) / 1e9
 
 
 def step_runs(cell: str, size: int) -> dict[str, Any]:
@@ -216,6 +227,9 @@ def main() -> None:
         if "layers" in options.parts:
             report, versions = time_layers(options)
             record |= report.to_json() | {"peers": versions}
+            record["torch_mm_gflops"] = {
+                str(count): [product_gflops(count, *sizes) for sizes in PRODUCTS] for count in options.threads
+            }
             table.show(report, SteadyConsole(highlight=False))
         if "steps" in options.parts:
             record["steps"] = time_steps(options)

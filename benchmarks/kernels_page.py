@@ -7,6 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from elman.bench.machine import BUSY
+
 Record = dict[str, Any]
 
 COLOURS = {"rnn": "#7a5195", "gru": "#2f7f6f", "lstm": "#c2601c"}
@@ -43,6 +45,7 @@ def made_by(record: Record) -> str:
     peers = "".join(f", {name} {version}" for name, version in record.get("peers", {}).items())
     others = record.get("used_by_others")
     busy = f" Others used {100 * others:.0f} % of the processor meanwhile." if others is not None else ""
+    busy += " **The processor was busy: these figures say little.**" if others and others > BUSY else ""
     quick = " --quick" if record["quick"] else ""
     return (
         f"Made by `benchmarks/kernels.py{quick}` on {record['date']}: {record['processor']}, "
@@ -88,7 +91,11 @@ def layers_part(record: Record) -> str:
         ]
         for m in record["geometric_means"]
     ]
-    peaks = ", ".join(f"{count}: {number(value)} GFLOP/s" for count, value in record["peak_gflops"].items())
+    peaks = [
+        [count, number(value), *(number(speed) for speed in record["torch_mm_gflops"][count])]
+        for count, value in record["peak_gflops"].items()
+    ]
+    about_peaks = ["threads", "peak, GFLOP/s", "`torch.mm`, 1024 x 512 x 512", "`torch.mm`, 32 x 256 x 768"]
     head = ["cell", "B x T x I x H", "", "threads", "elman, ms", *(f"x {name}" for name in rivals)]
     body = [
         [
@@ -108,7 +115,10 @@ def layers_part(record: Record) -> str:
         "How many times faster elman is: the other's median time over elman's; below 1 it is slower. "
         "Training is the forward and backward pass with gradients of weights and input, inference the "
         "forward pass.",
-        f"![Ratios of all full shapes](kernels.svg)\n\nPeak of multiply-adds by threads: {peaks}.",
+        "![Ratios of all full shapes](kernels.svg)",
+        "What the processor can do at most (multiply-adds in registers), and the products that torch makes: "
+        "a large one, and that of one step of a GRU.",
+        table(about_peaks, peaks),
         "Geometric means:",
         table(["cell", "", "threads", "against", "times faster", "cases"], means),
         "`packed` is torch between `pack_padded_sequence(enforce_sorted=False)` and `pad_packed_sequence`; "
