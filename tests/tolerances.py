@@ -19,5 +19,5 @@ SAME_ROW = {torch.float64: 1e-12, torch.float32: 1e-6}
 # Gradients summed over a batch are larger and add up in another order; only where values are above one.
 SAME_GRADIENT = {torch.float64: 1e-12, torch.float32: 1e-5}
 
-# The C++ kernels against the loop over plain equations in float64, relative to a tensor's largest number or one.
+# The C++ kernels against the plain equations in float64, relative to a tensor's largest number or to one.
 SAME_AS_KERNELS = {torch.float64: 1e-12, torch.float32: 5e-6}

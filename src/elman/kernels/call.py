@@ -102,7 +102,10 @@ class Plan(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What stays the same in all calls for one layer: see Stack. `sizes` are I, H and P."""
+    """What stays the same in all calls for one layer: see Stack. `sizes` are I, H and P.
+
+    `rounds`: whether factors are rounded to bfloat16.
+    """
 
     mode: str
     sizes: tuple[int, int, int]
@@ -111,6 +114,7 @@ class Layer(NamedTuple):
     projected: bool
     batch_first: bool
     plan: Plan
+    rounds: bool = False
 
 
 NO_GRADIENTS = (0,) * 9

@@ -57,6 +57,22 @@ def refuses(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor |
     return None
 
 
+def refuses_rounded(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor | None) -> str | None:
+    """Give the reason why the kernels that multiply in bfloat16 cannot run this, or None."""
+    reason = refuses(stack, input, lengths, reset)
+    if reason is not None:
+        return reason
+    if not native.can_round():
+        return "this machine has no instructions that multiply in bfloat16 (AVX512_BF16)"
+    if input.dtype is not torch.float32:
+        return f"only float32 is rounded to bfloat16, and the input is {input.dtype}"
+    if torch.is_grad_enabled() and _needs_gradient(input, *stack.weights):
+        return "it has no gradient (use torch.no_grad())"
+    if len(stack.weights) // stack.num_layers // stack.directions % 2 == 1:
+        return "it has no projection"
+    return None
+
+
 def run(
     stack: Stack,
     input: Tensor,
@@ -67,6 +83,31 @@ def run(
     fresh: Fresh,
 ) -> tuple[Tensor, State]:
     """Run a stack of layers over a batch; same as reference.py:run, arguments and results alike."""
+    return _run(stack, input, state, lengths, reset, fresh, rounds=False)
+
+
+def run_rounded(
+    stack: Stack,
+    input: Tensor,
+    state: State,
+    *,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    fresh: Fresh,
+) -> tuple[Tensor, State]:
+    """Run a stack of layers, both factors of every product rounded to bfloat16; else as `run`."""
+    return _run(stack, input, state, lengths, reset, fresh, rounds=True)
+
+
+def _run(
+    stack: Stack,
+    input: Tensor,
+    state: State,
+    lengths: Tensor | None,
+    reset: Tensor | None,
+    fresh: Fresh,
+    rounds: bool,
+) -> tuple[Tensor, State]:
     steps, batch = input.shape[:2]
     if stack.batch_first:
         steps, batch = batch, steps
@@ -74,13 +115,13 @@ def run(
         # Nothing to compute, or a mistake: torch's own answer, or its own words.
         return torch_native.run(stack, input, state, lengths=lengths, reset=reset, fresh=fresh)
     if lengths is None and reset is None:
-        return _run_layers(stack, input, state, Plan((batch, steps, 0, 0, 0, 0)))
+        return _run_layers(stack, input, state, Plan((batch, steps, 0, 0, 0, 0)), rounds)
     lengths = torch.full((batch,), steps) if lengths is None else lengths
     pieces = cut_into_pieces(lengths, reset, steps, input.device)
     offset = pieces.offsets()
     plan = Plan.of(len(pieces.row), len(offset) - 1, offset, pieces.row, pieces.start, pieces.length)
     began = starting_state(stack, state, pieces, fresh if reset is not None else None)
-    output, ended = _run_layers(stack, input, began, plan)
+    output, ended = _run_layers(stack, input, began, plan, rounds)
     return output, final_state(stack, state, ended, pieces)
 
 
@@ -92,7 +133,7 @@ def run_packed(stack: Stack, data: Tensor, batch_sizes: Tensor, state: State) ->
     offset = np.concatenate(([0], np.cumsum(sizes)))
     length = np.searchsorted(-sizes, -np.arange(sizes[0]))
     plan = Plan.of(int(sizes[0]), len(sizes), offset, None, None, length, packed=True)
-    return _run_layers(stack, data, state, plan)
+    return _run_layers(stack, data, state, plan, rounds=False)
 
 
 def _alike(input: Tensor, state: State, stack: Stack) -> bool:
@@ -103,7 +144,7 @@ def _alike(input: Tensor, state: State, stack: Stack) -> bool:
     return True
 
 
-def _run_layers(stack: Stack, input: Tensor, state: State, plan: Plan) -> tuple[Tensor, State]:
+def _run_layers(stack: Stack, input: Tensor, state: State, plan: Plan, rounds: bool) -> tuple[Tensor, State]:
     mode, weights, bias, num_layers, _, training, bidirectional, batch_first = stack
     rows = 2 if bidirectional else 1
     count = len(weights) // num_layers
@@ -115,7 +156,7 @@ def _run_layers(stack: Stack, input: Tensor, state: State, plan: Plan) -> tuple[
         own = weights[index * count : (index + 1) * count] if num_layers > 1 else weights
         began = state if num_layers == 1 else tuple(part[index * rows : (index + 1) * rows] for part in state)
         sizes = (input.size(-1), hidden_size, began[0].size(-1))
-        layer = Layer(mode, sizes, rows, bias, projected, batch_first, plan)
+        layer = Layer(mode, sizes, rows, bias, projected, batch_first, plan, rounds)
         cell = began[1] if len(began) == 2 else None
         if grad_mode and _needs_gradient(input, *own, *began):
             input, *final = _Recurrence.apply(layer, input, began[0], cell, *own)
@@ -168,7 +209,10 @@ def _forward(
         fields += [part[d] for part in states]
         fields.append(0 if saved is None else saved[d].data_ptr())
         fields += NO_GRADIENTS
-    native.forward(is_double, tuple(fields))
+    if layer.rounds:
+        native.forward_rounded(tuple(fields))
+    else:
+        native.forward(is_double, tuple(fields))
     return output, final_hidden, final_cell
 
 

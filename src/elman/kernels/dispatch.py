@@ -42,6 +42,11 @@ BACKENDS: dict[str, Backend] = {
     "reference": Backend(reference.refuses, reference.run),
 }
 
+# Backends with other results than these; they run only where `use` insists on them.
+ON_REQUEST: dict[str, Backend] = {
+    "cpu_bf16": Backend(cpu.refuses_rounded, cpu.run_rounded, devices=("cpu",)),
+}
+
 # A plain global and not a context variable: torch.compile guards on it and compiles again when it changes.
 _insisted: str | None = None
 _reported: set[tuple[str, str]] = set()
@@ -52,7 +57,8 @@ def use(name: str) -> Iterator[None]:
     """Run everything inside the `with` block, in all threads, on one backend.
 
     Args:
-        name: a key of `BACKENDS`.
+        name: a key of `BACKENDS`; or "cpu_bf16", for inference alone, which rounds the factors of every
+            product to bfloat16: not quite twice as fast, each factor off by up to 2^-9 of itself.
 
     Raises:
         ConfigError: there is no such backend; or, later, it refuses what it is asked to run.
@@ -66,10 +72,11 @@ def use(name: str) -> Iterator[None]:
         True
     """
     global _insisted
-    if name not in BACKENDS:
-        near = get_close_matches(name, BACKENDS, 1)
+    known = [*BACKENDS, *ON_REQUEST]
+    if name not in known:
+        near = get_close_matches(name, known, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ConfigError(f"unknown backend {name!r}, expected one of {', '.join(BACKENDS)}{hint}")
+        raise ConfigError(f"unknown backend {name!r}, expected one of {', '.join(known)}{hint}")
     before, _insisted = _insisted, name
     try:
         yield
@@ -85,7 +92,7 @@ def choose(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor | 
     """
     device = input.device.type
     if _insisted is not None:
-        backend = BACKENDS[_insisted]
+        backend = (BACKENDS | ON_REQUEST)[_insisted]
         reason = backend.refuses(stack, input, lengths, reset)
         if backend.devices is not None and device not in backend.devices:
             reason = f"it is for tensors on {' or '.join(backend.devices)}, and the input is on {device}"

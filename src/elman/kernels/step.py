@@ -25,6 +25,8 @@ class Stepper:
     Args:
         stack: the layers, of one direction, on the CPU, in float32 or float64.
         state: what each row starts from, each part [L, B, size]; copied.
+        rounds: round weights, inputs and states to bfloat16 before they are multiplied: half the memory to
+            read, each factor off by up to 2^-9 of itself. float32 only, and only where the processor can.
 
     Attributes:
         state: the state now, each part [L, B, size]. Its tensors are the stepper's own: written at each step;
@@ -43,9 +45,10 @@ class Stepper:
         True
     """
 
-    def __init__(self, stack: Stack, state: State) -> None:
+    def __init__(self, stack: Stack, state: State, rounds: bool = False) -> None:
         weights = [weight.detach().contiguous() for weight in stack.weights]
-        reason = cpu.refuses(stack, weights[0], None, None)
+        with torch.no_grad():
+            reason = (cpu.refuses_rounded if rounds else cpu.refuses)(stack, weights[0], None, None)
         if stack.bidirectional:
             reason = "it runs in two directions, and the end of a stream is not known while it flows"
         elif not weights[0].is_cpu:
@@ -77,7 +80,7 @@ class Stepper:
         self._input_shape = (batch, weights[0].size(1))
         self._dtype, self._output = dtype, self._kept[-1][0]
         self._address = self._output.data_ptr()
-        self._native = call.native.Stepper(dtype is torch.float64, calls)
+        self._native = call.native.Stepper(dtype is torch.float64, rounds, calls)
 
     def _addresses(self, index: int) -> list[int]:
         found = [part[index].data_ptr() for part in self.state]

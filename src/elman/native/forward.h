@@ -12,20 +12,27 @@ namespace ELMAN_VARIANT {
 
 constexpr Index CHUNK_ROWS = 96;  // rows of `saved` between the two products: they should stay in the L2 cache
 
-template <class Cell>
+template <class Cell, class Numbers>
 struct ForwardScratch {
     using real = typename Cell::real;
+    using factor = typename Numbers::factor;
     // For each direction: weights and biases packed [panel][k][vector], as long as the call.
-    real *packed_ih[2], *packed_hh[2], *packed_hr[2], *bias[2], *hidden_bias[2];
+    factor *packed_ih[2], *packed_hh[2];
+    real *packed_hr[2], *bias[2], *hidden_bias[2];
     // Without training, in place of `saved`: rows of one chunk, and the current cells and unprojected outputs.
     real *rows[2], *cells[2], *unprojected[2];
+    // For rounded factors: a panel before it is rounded, for each thread; the inputs of one chunk; the hidden states
+    // before and after a step.
+    real* panel[2];
+    factor *inputs[2], *states[2];
+    Index panel_numbers, state_length;
 
     ForwardScratch(const Call<real>& call, Arena& arena) {
         const Panels<Cell> panels(call.hidden_size);
         const Index wide = panels.padded_units() * Cell::gates, pieces = call.plan.pieces;
         for (int d = 0; d < call.directions; ++d) {
-            packed_ih[d] = arena.take<real>(wide * call.input_size);
-            packed_hh[d] = arena.take<real>(wide * call.output_size);
+            packed_ih[d] = arena.take<factor>(wide * Numbers::length(call.input_size));
+            packed_hh[d] = arena.take<factor>(wide * Numbers::length(call.output_size));
             bias[d] = arena.take<real>(wide);
             hidden_bias[d] = arena.take<real>(panels.padded_units());
             if (call.projected())
@@ -34,6 +41,15 @@ struct ForwardScratch {
                 rows[d] = arena.take<real>((CHUNK_ROWS * call.threads + pieces) * panels.row_numbers());
                 if (Cell::has_cell) cells[d] = arena.take<real>(pieces * panels.padded_units());
                 if (call.projected()) unprojected[d] = arena.take<real>(pieces * panels.padded_units());
+            }
+            if (Numbers::rounds) {
+                constexpr int L = Lanes<real>::count;
+                panel_numbers = larger(Cell::gates, MOST_VECTORS) * L * larger(call.input_size, call.output_size);
+                state_length = panels.padded_units() / 2;
+                panel[d] = arena.take<real>(call.threads * panel_numbers);
+                inputs[d] = arena.take<factor>(
+                    (CHUNK_ROWS * call.threads + pieces) * (Numbers::length(call.input_size) + L));
+                states[d] = arena.take<factor>(2 * pieces * state_length);
             }
         }
     }
@@ -61,16 +77,17 @@ struct Saved {
     }
 };
 
-template <class Cell>
+template <class Cell, class Numbers>
 class Forward {
     using real = typename Cell::real;
+    using factor = typename Numbers::factor;
     static constexpr int L = Lanes<real>::count;
 
     const Call<real>& call;
     const Direction<real>& direction;
     const int d;
     const bool reversed;
-    const ForwardScratch<Cell>& scratch;
+    const ForwardScratch<Cell, Numbers>& scratch;
     const Share& share;
     const Panels<Cell> panels;
     const Saved<Cell> saved;
@@ -79,7 +96,9 @@ class Forward {
     Index chunk_start = 0;
 
   public:
-    Forward(const Call<real>& call, int d, const ForwardScratch<Cell>& scratch, const Share& share, bool is_short)
+    Forward(
+        const Call<real>& call, int d, const ForwardScratch<Cell, Numbers>& scratch, const Share& share,
+        bool is_short)
         : call(call),
           direction(call.direction[d]),
           d(d),
@@ -96,6 +115,7 @@ class Forward {
         for (Index start = 0; start < plan.steps; start += chunk) {
             const Index end = smaller(plan.steps, start + chunk);
             chunk_start = start;
+            if constexpr (Numbers::rounds) round_rows(start, end);
             for (Index panel = share.first_of(panels.count); panel < share.end_of(panels.count); ++panel)
                 if (!is_short)
                     panels.with_vectors_of(panel, [&](auto v) { from_input<decltype(v)::value>(panel, start, end); });
@@ -122,6 +142,26 @@ class Forward {
     const real* hidden_before(Index s, Index p) const {
         return s > 0 ? output(s - 1, p) : direction.initial_hidden + p * call.output_size;
     }
+    // The same as they are multiplied.
+    const factor* input_row(Index s, Index p) const {
+        if constexpr (Numbers::rounds)
+            return rounded_input(s, p);
+        else
+            return call.input.at(plan, p, time(s, p));
+    }
+    const factor* hidden_row(Index s, Index p) const {
+        if constexpr (Numbers::rounds)
+            return rounded_state(s, p);
+        else
+            return hidden_before(s, p);
+    }
+    factor* rounded_input(Index s, Index p) const {
+        const Index length = Numbers::length(call.input_size) + L;  // rounding writes whole vectors
+        return scratch.inputs[d] + ((s - chunk_start) * plan.pieces + p) * length;
+    }
+    factor* rounded_state(Index s, Index p) const {
+        return scratch.states[d] + ((s & 1) * plan.pieces + p) * scratch.state_length;
+    }
     real* row(Index s, Index p) const {
         if (call.training) return saved.slots + (plan.offset[s] + p) * saved.row;
         return scratch.rows[d] + ((s - chunk_start) * plan.pieces + p) * saved.row;  // always the same thread's
@@ -139,9 +179,8 @@ class Forward {
     void pack() {
         for (Index panel = share.first_to_pack(panels.count); panel < share.end_to_pack(panels.count); ++panel) {
             if (!is_short) {
-                pack_forward(panels, panel, Cell::input_slot, direction.weight_ih, call.input_size, scratch.packed_ih[d]);
-                pack_forward(
-                    panels, panel, Cell::hidden_slot, direction.weight_hh, call.output_size, scratch.packed_hh[d]);
+                pack_weights(panel, Cell::input_slot, direction.weight_ih, call.input_size, scratch.packed_ih[d]);
+                pack_weights(panel, Cell::hidden_slot, direction.weight_hh, call.output_size, scratch.packed_hh[d]);
             }
             for (Index b = 0; b < panels.blocks_of(panel); ++b) pack_bias(panels.first_block(panel) + b);
         }
@@ -154,6 +193,29 @@ class Forward {
     }
 
   private:
+    void pack_weights(Index panel, int first_slot, const real* weight, Index inner, factor* packed) {
+        if constexpr (Numbers::rounds) {
+            real* plain = scratch.panel[d] + share.member * scratch.panel_numbers;
+            pack_forward(panels, panel, first_slot, weight, inner, plain);
+            round_panel(
+                plain, inner, panels.vectors_of(panel), packed + panels.before(panel, Numbers::length(inner)));
+        } else {
+            pack_forward(panels, panel, first_slot, weight, inner, packed + panels.before(panel, inner));
+        }
+    }
+
+    // Round the inputs of a chunk, and before the first step the states that all start from.
+    void round_rows(Index start, Index end) {
+        const Index first = share.by_rows ? 0 : share.member, by = share.by_rows ? 1 : share.members;
+        for (Index s = start; s < end; ++s)
+            for (Index i = first; i < share.pieces_of(plan.active(s)); i += by) {
+                const Index p = share.piece(i);
+                round_row(call.input.at(plan, p, time(s, p)), call.input_size, rounded_input(s, p));
+                if (s == 0) round_row(direction.initial_hidden + p * call.output_size, call.output_size, rounded_state(0, p));
+            }
+        share.meet_after_step();
+    }
+
     // Both biases act at once, but for the part of the GRU's candidate that the reset gate scales.
     void pack_bias(Index block) {
         for (int slot = 0; slot < Cell::slots; ++slot)
@@ -176,23 +238,24 @@ class Forward {
     template <int V>
     void from_input(Index panel, Index start, Index end) {
         const Index block = panels.first_block(panel);
-        const real* weights = scratch.packed_ih[d] + panels.before(panel, call.input_size);
+        const Index length = Numbers::length(call.input_size);
+        const factor* weights = scratch.packed_ih[d] + panels.before(panel, length);
         const real* bias = scratch.bias[d] + block * Cell::gates * L;
-        const real* from[CHUNK_ROWS];
+        const factor* from[CHUNK_ROWS];
         real* to[CHUNK_ROWS];
         Index rows = 0;
         const auto flush = [&] {
             in_tiles<V>(rows, [&](auto number, Index first) __attribute__((always_inline)) {
                 constexpr int R = decltype(number)::value;
                 Sums<real, R, V> sums;
-                const real* a[R];
+                const factor* a[R];
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) {
                     a[r] = from[first + r];
 #pragma GCC unroll 4
                     for (int v = 0; v < V; ++v) sums.at[r][v] = load(bias + v * L);
                 }
-                multiply<real, R, V>(sums, a, all_of(call.input_size), weights);
+                multiply<real, R, V>(sums, a, all_of(length), weights);
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -204,7 +267,7 @@ class Forward {
             const Index pieces = share.pieces_of(plan.active(s));
             for (Index i = 0; i < pieces; ++i) {
                 const Index p = share.piece(i);
-                from[rows] = call.input.at(plan, p, time(s, p));
+                from[rows] = input_row(s, p);
                 to[rows] = row(s, p) + (block * Cell::slots + Cell::input_slot) * L;
                 if (++rows == CHUNK_ROWS) flush();
             }
@@ -238,17 +301,18 @@ class Forward {
     template <int V>
     void from_hidden(Index panel, Index s) {
         const Index first_block = panels.first_block(panel);
-        const real* weights = scratch.packed_hh[d] + panels.before(panel, call.output_size);
+        const Index length = Numbers::length(call.output_size);
+        const factor* weights = scratch.packed_hh[d] + panels.before(panel, length);
         in_tiles<V>(
             share.pieces_of(plan.active(s)), [&](auto number, Index first) __attribute__((always_inline)) {
                 constexpr int R = decltype(number)::value;
                 Sums<real, R, V> sums;
-                const real* a[R];
+                const factor* a[R];
                 real* slots[R];
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) {
                     const Index p = share.piece(first + r);
-                    a[r] = hidden_before(s, p);
+                    a[r] = hidden_row(s, p);
                     slots[r] = row(s, p) + first_block * Cell::slots * L;
 #pragma GCC unroll 4
                     for (int v = 0; v < V; ++v) {
@@ -258,7 +322,7 @@ class Forward {
                                             : load(scratch.hidden_bias[d] + first_block * L);
                     }
                 }
-                multiply<real, R, V>(sums, a, all_of(call.output_size), weights);
+                multiply<real, R, V>(sums, a, all_of(length), weights);
                 Vector<real> all[R * V];
                 spill(sums, all);
                 finish(s, first, R, V / Cell::gates, first_block, all);
@@ -280,6 +344,7 @@ class Forward {
                     state = load_up_to(hidden_before(s, p) + unit, left);
                 const Vector<real> hidden = Cell::step(sums, row(s, p) + unit * Cell::slots, state, call.training);
                 if (Cell::has_cell) store<real>(cell(s, p) + unit, state);
+                if constexpr (Numbers::rounds) store_rounded(rounded_state(s + 1, p) + unit / 2, hidden);
                 if (call.projected())
                     store<real>(unprojected(s, p) + unit, hidden);
                 else
@@ -330,24 +395,24 @@ class Forward {
     }
 };
 
-template <class Cell>
+template <class Cell, class Numbers>
 Index forward_scratch(const Call<typename Cell::real>& call) {
     Arena arena{nullptr};
-    ForwardScratch<Cell> scratch(call, arena);
+    ForwardScratch<Cell, Numbers> scratch(call, arena);
     return arena.used;
 }
 
 // Which part of a call is done: packing, running with what was packed, or both.
 enum class Part { pack, run, both };
 
-template <class Cell>
+template <class Cell, class Numbers>
 void forward(const Call<typename Cell::real>& call, char* block, Part part) {
     using real = typename Cell::real;
     Arena arena{block};
-    const ForwardScratch<Cell> scratch(call, arena);
+    const ForwardScratch<Cell, Numbers> scratch(call, arena);
     struct Work {
         const Call<real>& call;
-        const ForwardScratch<Cell>& scratch;
+        const ForwardScratch<Cell, Numbers>& scratch;
         const Part part;
         Barrier barriers[2];
     } work{call, scratch, part, {}};
@@ -356,9 +421,10 @@ void forward(const Call<typename Cell::real>& call, char* block, Part part) {
         [](void* what, int member, int members) {
             Work& work = *static_cast<Work*>(what);
             const Groups groups(member, members, work.call.directions, work.call.plan.pieces, work.barriers);
-            const bool is_short = work.part == Part::both && work.call.plan.real_steps() <= SHORT_CALL;
+            const bool is_short =
+                !Numbers::rounds && work.part == Part::both && work.call.plan.real_steps() <= SHORT_CALL;
             for (int i = 0; i < groups.directions_here; ++i) {
-                Forward<Cell> direction(
+                Forward<Cell, Numbers> direction(
                     work.call, groups.first_direction + i, work.scratch, groups.share, is_short);
                 if (work.part != Part::run) direction.pack();
                 if (work.part != Part::pack) direction.run();

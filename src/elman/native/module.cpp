@@ -35,7 +35,17 @@ std::vector<const Variant*> find_variants() {
     return found;
 }
 
+// Kernels that round factors to bfloat16; null where the machine has no such instructions.
+const Kernels<float>* find_rounded() {
+#if defined(ELMAN_X86)
+    if (__builtin_cpu_supports("avx512bf16") && find_variants().front() == &avx512::variant)
+        return &avx512_bf16::kernels;
+#endif
+    return nullptr;
+}
+
 const std::vector<const Variant*> variants = find_variants();
+const Kernels<float>* const rounded = find_rounded();
 const Variant* chosen = variants.front();
 
 // Scratch memory is kept for the next call: fresh memory costs a page fault every 4 KB, a tenth of a training step.
@@ -46,6 +56,11 @@ class ScratchPool {
     };
     std::mutex mutex;
     std::vector<Block> free_blocks;
+#if defined(__SANITIZE_ADDRESS__)
+    static constexpr bool keeps = false;  // what is kept cannot be told from what is used
+#else
+    static constexpr bool keeps = true;
+#endif
     static constexpr std::size_t most_blocks = 8, page = 2 << 20;
 
   public:
@@ -73,7 +88,7 @@ class ScratchPool {
                     return block;
                 }
         }
-        const std::size_t unit = bytes < page ? 4096 : page, size = (bytes + unit - 1) / unit * unit;
+        const std::size_t unit = bytes < page ? 4096 : page, size = keeps ? (bytes + unit - 1) / unit * unit : bytes;
         void* data = nullptr;
         if (posix_memalign(&data, unit, size) != 0) throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
@@ -83,6 +98,7 @@ class ScratchPool {
     }
 
     void give_back(Block block) {
+        if (!keeps) return free(block.data);
         const std::lock_guard<std::mutex> guard(mutex);
         if (free_blocks.size() == most_blocks) {
             // The smallest goes: a larger one serves more calls.
@@ -205,18 +221,21 @@ Index dispatch(Task task, bool is_double, nb::handle fields) {
 class Stepper {
     bool is_double;
     const Variant* variant = chosen;
+    const Kernels<float>* in_float;
     std::vector<Call<float>> floats;
     std::vector<Call<double>> doubles;
     std::vector<std::vector<Index>> offsets;
     std::vector<char*> scratch;
 
   public:
-    Stepper(bool is_double, const nb::list& layers) : is_double(is_double), offsets(nb::len(layers)) {
+    Stepper(bool is_double, bool rounds, const nb::list& layers)
+        : is_double(is_double), in_float(rounds ? rounded : &variant->in_float), offsets(nb::len(layers)) {
+        if (!in_float) throw std::invalid_argument("this machine does not multiply in bfloat16");
         for (std::size_t i = 0; i < offsets.size(); ++i)
             if (is_double)
                 add(doubles, variant->in_double, layers[i], offsets[i]);
             else
-                add(floats, variant->in_float, layers[i], offsets[i]);
+                add(floats, *in_float, layers[i], offsets[i]);
     }
     Stepper(const Stepper&) = delete;
     ~Stepper() {
@@ -228,7 +247,7 @@ class Stepper {
         if (is_double)
             run(doubles, variant->in_double, input, output);
         else
-            run(floats, variant->in_float, input, output);
+            run(floats, *in_float, input, output);
     }
 
   private:
@@ -299,12 +318,17 @@ NB_MODULE(_native, module) {
         throw std::invalid_argument("this machine cannot run the instruction set " + name);
     });
     nb::class_<Stepper>(module, "Stepper")
-        .def(nb::init<bool, nb::list>())
+        .def(nb::init<bool, bool, nb::list>())
         .def("step", &Stepper::step);
     module.def("peak", [](int threads) { return peak(threads); });
     module.def("saved_numbers", [](bool is_double, nb::tuple fields) {
         return dispatch(Task::saved_numbers, is_double, fields);
     });
     module.def("forward", [](bool is_double, nb::tuple fields) { dispatch(Task::forward, is_double, fields); });
+    module.def("can_round", [] { return rounded != nullptr; });
+    module.def("forward_rounded", [](nb::tuple fields) {
+        if (!rounded) throw std::invalid_argument("this machine does not multiply in bfloat16");
+        run(Task::forward, *rounded, fields);
+    });
     module.def("backward", [](bool is_double, nb::tuple fields) { dispatch(Task::backward, is_double, fields); });
 }

@@ -1,8 +1,13 @@
 // SHARING: which rows and panels a thread of a group does, and where its scratch memory lies.
 #pragma once
 
+#include "numbers.h"
 #include "team.h"
 #include "unpacked.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace elman {
 namespace ELMAN_VARIANT {
@@ -46,15 +51,22 @@ ELMAN_INLINE void for_steps(const Plan& plan, Index first, Index end, const Body
     }
 }
 
-// Takes aligned pieces off a block of memory; with a null block, only counts.
+// Takes aligned pieces off a block of memory; with a null block, only counts. The address sanitizer is told where
+// each piece ends.
 struct Arena {
     char* block;
     Index used = 0;
 
     template <class real>
     real* take(Index numbers) {
-        real* place = reinterpret_cast<real*>(block + used);
-        used += (numbers * static_cast<Index>(sizeof(real)) + 127) / 128 * 128;
+        real* place = block ? reinterpret_cast<real*>(block + used) : nullptr;
+        const Index bytes = numbers * static_cast<Index>(sizeof(real));
+        Index size = (bytes + 127) / 128 * 128;
+#if defined(__SANITIZE_ADDRESS__)
+        size += 128;
+        if (block) ASAN_POISON_MEMORY_REGION(block + used + bytes, static_cast<std::size_t>(size - bytes));
+#endif
+        used += size;
         return place;
     }
 };

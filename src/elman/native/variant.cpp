@@ -1,6 +1,6 @@
 // One instruction set's kernels: this file is compiled once for each, see CMakeLists.txt.
 #include "backward.h"
-#include "forward.h"
+#include "modes.h"
 #include "variants.h"
 
 namespace elman {
@@ -17,30 +17,11 @@ Index saved_numbers(const Call<real>& call) {
 }
 
 template <class real>
-Index forward_scratch_of(const Call<real>& call) {
-    switch (call.mode) {
-        case LSTM: return forward_scratch<LstmCell<real>>(call);
-        case GRU: return forward_scratch<GruCell<real>>(call);
-        default: return forward_scratch<RnnCell<real, false>>(call);
-    }
-}
-
-template <class real>
 Index backward_scratch_of(const Call<real>& call) {
     switch (call.mode) {
         case LSTM: return backward_scratch<LstmCell<real>>(call);
         case GRU: return backward_scratch<GruCell<real>>(call);
         default: return backward_scratch<RnnCell<real, false>>(call);
-    }
-}
-
-template <class real, Part part>
-void forward_of(const Call<real>& call, char* scratch) {
-    switch (call.mode) {
-        case LSTM: return forward<LstmCell<real>>(call, scratch, part);
-        case GRU: return forward<GruCell<real>>(call, scratch, part);
-        case RNN_RELU: return forward<RnnCell<real, true>>(call, scratch, part);
-        default: return forward<RnnCell<real, false>>(call, scratch, part);
     }
 }
 
@@ -58,11 +39,11 @@ template <class real>
 constexpr Kernels<real> kernels() {
     return {
         saved_numbers<real>,
-        forward_scratch_of<real>,
+        forward_scratch_of<Exact<real>>,
         backward_scratch_of<real>,
-        forward_of<real, Part::both>,
-        forward_of<real, Part::pack>,
-        forward_of<real, Part::run>,
+        forward_of<Exact<real>, Part::both>,
+        forward_of<Exact<real>, Part::pack>,
+        forward_of<Exact<real>, Part::run>,
         backward_of<real>,
     };
 }

@@ -14,5 +14,8 @@ extern const Variant variant;
 namespace avx512 {
 extern const Variant variant;
 }
+namespace avx512_bf16 {
+extern const Kernels<float> kernels;  // forward alone, factors rounded to bfloat16
+}
 #endif
 }  // namespace elman

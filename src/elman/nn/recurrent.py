@@ -96,18 +96,20 @@ class RecurrentLayer(torch.nn.RNNBase):
 
         return fresh
 
-    def stepper(self, state: State | None = None, batch: int = 1) -> Stepper:
+    def stepper(self, state: State | None = None, batch: int = 1, *, rounds: bool = False) -> Stepper:
         """Make a `Stepper`: this layer one step at a time, weights packed once, for streams and generation.
 
         Args:
             state: what the rows start from, each part [L, B, size]; None: the layer's own initial state.
             batch: rows, B, when no state is given.
+            rounds: multiply in bfloat16, see `Stepper`.
 
         Raises:
             ConfigError: the layer runs in two directions, or is not one that the C++ kernels can run.
         """
         stack = self._stack()
-        return Stepper(stack, self._fresh_state(stack.weights[0])(batch) if state is None else state)
+        own = self._fresh_state(stack.weights[0])(batch) if state is None else state
+        return Stepper(stack, own, rounds)
 
     def _stack(self) -> Stack:
         # By attribute, each time: weight drop, parametrize and functional_call change what the name gives.
