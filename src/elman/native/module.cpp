@@ -61,7 +61,8 @@ class ScratchPool {
 #else
     static constexpr bool keeps = true;
 #endif
-    static constexpr std::size_t most_blocks = 8, page = 2 << 20;
+    std::size_t kept = 0;
+    static constexpr std::size_t most_blocks = 8, most_kept = std::size_t(256) << 20, page = 2 << 20;
 
   public:
     class Loan {
@@ -84,6 +85,7 @@ class ScratchPool {
             for (std::size_t i = 0; i < free_blocks.size(); ++i)
                 if (free_blocks[i].bytes >= bytes) {
                     const Block block = free_blocks[i];
+                    kept -= block.bytes;
                     free_blocks.erase(free_blocks.begin() + static_cast<std::ptrdiff_t>(i));
                     return block;
                 }
@@ -98,18 +100,15 @@ class ScratchPool {
     }
 
     void give_back(Block block) {
-        if (!keeps) return free(block.data);
         const std::lock_guard<std::mutex> guard(mutex);
-        if (free_blocks.size() == most_blocks) {
-            // The smallest goes: a larger one serves more calls.
-            std::size_t least = 0;
-            for (std::size_t i = 1; i < free_blocks.size(); ++i)
-                if (free_blocks[i].bytes < free_blocks[least].bytes) least = i;
-            if (free_blocks[least].bytes < block.bytes) std::swap(free_blocks[least], block);
-            free(block.data);
-            return;
-        }
         free_blocks.push_back(block);
+        kept += block.bytes;
+        // The oldest go first, until few are kept, and little.
+        while (free_blocks.size() > most_blocks || kept > most_kept) {
+            kept -= free_blocks.front().bytes;
+            free(free_blocks.front().data);
+            free_blocks.erase(free_blocks.begin());
+        }
     }
 };
 ScratchPool pool;
