@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 import hypothesis.strategies as st
+import pytest
 import torch
 from torch import Tensor
 
 import elman.nn
+from elman.kernels import BACKENDS, cpu
 
 KINDS: dict[str, dict[str, object]] = {
     "RNN": {},
@@ -17,6 +19,12 @@ KINDS: dict[str, dict[str, object]] = {
     "LSTM": {},
     "LSTM projected": {},
 }
+NOT_BUILT = "the C++ kernels were not built: no compiler was there when elman was installed"
+FASTER = [
+    pytest.param(name, marks=pytest.mark.skipif(name == "cpu" and cpu.native is None, reason=NOT_BUILT))
+    for name in BACKENDS
+    if name != "reference"
+]
 State = Tensor | tuple[Tensor, Tensor] | None
 
 

@@ -6,13 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from layer_cases import Case, cases, every_case, gradients, largest_difference, parts_of
+from layer_cases import FASTER, Case, cases, every_case, gradients, largest_difference, parts_of
 from tolerances import SAME_AS_REFERENCE
 
-from elman.kernels import BACKENDS, use
+from elman.kernels import use
 
 TOLERANCE = SAME_AS_REFERENCE[torch.float64]
-FASTER = [name for name in BACKENDS if name != "reference"]
 
 
 def results(case: Case, has_lengths: bool, has_reset: bool, initial_state: str):
@@ -62,7 +61,7 @@ def test_the_operator_of_traced_programs_equals_the_layer(case, lengths, reset, 
     assert largest_difference(untraced, traced) <= TOLERANCE
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [*FASTER, "reference"])
 @pytest.mark.parametrize("case", [c for c in every_case(batch=2, steps=3) if c.bias], ids=str)
 def test_gradients_equal_finite_differences(backend, case):
     layer = case.make()
