@@ -3,6 +3,7 @@
 Sizes go around those of registers and tiles; what is smaller is in the laws of the layers, on every backend.
 """
 
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from hypothesis import given
 from layer_cases import Case, cases, largest_difference, loss_of, parts_of
 from tolerances import SAME_AS_KERNELS, SAME_ROW
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
@@ -187,6 +189,18 @@ def test_gradients_of_gradients_equal_finite_differences(kind, caplog):
     with use("cpu"):
         assert torch.autograd.gradcheck(of, leaves)
         assert torch.autograd.gradgradcheck(of, leaves, fast_mode=True)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, at the first dual number
+@pytest.mark.parametrize("trains", [False, True])
+def test_a_forward_mode_derivative_is_not_lost(trains):
+    case = Case("GRU", 1, False, True, True, 2, 3, 3)
+    layer, tangents = case.make(), []
+    for backend in (nullcontext(), use("reference")):
+        with backend, torch.set_grad_enabled(trains), forward_ad.dual_level():
+            output, _ = layer(forward_ad.make_dual(case.input(), torch.ones(2, 3, 3, dtype=torch.float64)))
+            tangents.append(forward_ad.unpack_dual(output).tangent)
+    assert largest_difference(*tangents) <= SAME_AS_KERNELS[torch.float64]
 
 
 @given(case=odd_cases(torch.float32), plan=st.sampled_from(PLANS[:-1]))

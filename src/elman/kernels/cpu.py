@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.functional import dropout
 
 from elman.cells import State
@@ -54,6 +55,8 @@ def refuses(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor |
         return "autocast computes in a dtype that the C++ kernels do not have"
     if torch._C._are_functorch_transforms_active() or torch._C._get_tracing_state() is not None:
         return "the C++ kernels cannot be traced or transformed by torch.func and torch.jit"
+    if forward_ad._current_level >= 0:
+        return "the C++ kernels have no forward-mode derivative (torch.autograd.forward_ad)"
     return None
 
 

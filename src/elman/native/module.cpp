@@ -62,7 +62,7 @@ class ScratchPool {
     static constexpr bool keeps = true;
 #endif
     std::size_t kept = 0;
-    static constexpr std::size_t most_blocks = 8, most_kept = std::size_t(256) << 20, page = 2 << 20;
+    static constexpr std::size_t most_blocks = keeps ? 8 : 0, most_kept = std::size_t(256) << 20, page = 2 << 20;
 
   public:
     class Loan {
