@@ -191,7 +191,7 @@ def test_gradients_of_gradients_equal_finite_differences(kind, caplog):
         assert torch.autograd.gradgradcheck(of, leaves, fast_mode=True)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, at the first dual number
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # by torch, at the first dual number
 @pytest.mark.parametrize("trains", [False, True])
 def test_a_forward_mode_derivative_is_not_lost(trains):
     case = Case("GRU", 1, False, True, True, 2, 3, 3)
