@@ -1,8 +1,8 @@
 // NUMBERS: how the forward products multiply: exactly, or with both factors rounded to bfloat16.
 //
-// bfloat16 is a float cut to 8 bits of precision: a relative error of at most 2^-9 for each factor. Processors that have
-// AVX512_BF16 multiply two pairs of them in the time of one float, and add the products in float. Two neighbours in k
-// are one 32-bit `Pair`; an odd last one is paired with zero.
+// bfloat16 is a float cut to 8 bits of precision: a relative error of at most 2^-9 for each factor. Processors that
+// have AVX512_BF16 multiply a pair of them in the time of one float, and add the products in float. Two neighbours
+// in k are one 32-bit `Pair`; an odd last one is paired with zero.
 #pragma once
 
 #include "pack.h"

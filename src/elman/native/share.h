@@ -12,8 +12,8 @@
 namespace elman {
 namespace ELMAN_VARIANT {
 
-// Two ways to share one direction over time. By rows: every thread runs its own pieces through all steps and never waits.
-// By units: every thread does some panels of all pieces, and all meet after every step.
+// Two ways to share one direction over time. By rows: every thread runs its own pieces through all steps and never
+// waits. By units: every thread does some panels of all pieces, and all meet after every step.
 struct Share {
     int member, members;
     Barrier* barrier;
@@ -71,7 +71,7 @@ struct Arena {
     }
 };
 
-// Multiply-adds of one product below which another thread costs more than it brings (a start of the team is 2 to 10 us).
+// Multiply-adds of one product below which another thread costs more than it brings: a start takes 2 to 10 us.
 constexpr Index LEAST_WORK = 400000;
 
 // How many threads a call is worth.

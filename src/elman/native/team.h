@@ -2,7 +2,7 @@
 //
 // A second pool beside torch's would fight with it for the cores, so ours is torch's: `find_pool` looks up its
 // OpenMP library, already loaded, and work starts through the entry point that compilers use, GOMP_parallel
-// (LLVM's library has it too). Without one, or in a forked child (whose pool did not survive), all work is done by the caller.
+// (LLVM's library has it too). Without one, or in a forked child (whose pool did not survive), the caller does all.
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,8 @@
 //
 // This product sums over time, so it waits until time is done and then is one large product. For some hundred
 // steps at a time both sides are packed in the order in which the tile reads them: the sources (input and hidden
-// state, shared by all threads) in panels of three vectors, the gradients in strips of as many columns as the tile has rows
-// (each thread its own). The order of the sum is fixed, whatever the number of threads.
+// state, shared by all threads) in panels of three vectors, the gradients in strips of as many columns as the tile
+// has rows (each thread its own). The order of the sum is fixed, whatever the number of threads.
 #pragma once
 
 #include "share.h"
@@ -140,9 +140,8 @@ class WeightGradients {
     template <class Body>
     void for_my_steps(Index start, Index end, const Body& body) const {
         const Index many = end - start;
-        for_steps(plan, start + many * member / members, start + many * (member + 1) / members, [&](Index m, Index s, Index p) {
-            body(m - start, s, p);
-        });
+        const Index mine = start + many * member / members, stop = start + many * (member + 1) / members;
+        for_steps(plan, mine, stop, [&](Index m, Index s, Index p) { body(m - start, s, p); });
     }
 
     void gates(Index start, Index end) {
