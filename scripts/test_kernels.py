@@ -7,11 +7,16 @@ import pytest
 
 NAME = "elman.kernels._native"
 
-if __name__ == "__main__":
-    path, *arguments = sys.argv[1:]
+
+def take(path: str) -> None:
+    """Make elman use the extension module at a path."""
     spec = spec_from_file_location(NAME, path)
     if spec is None or spec.loader is None:
         raise SystemExit(f"{path} is no extension module")
     sys.modules[NAME] = module_from_spec(spec)  # found there when elman.kernels.cpu imports it
     spec.loader.exec_module(sys.modules[NAME])
-    sys.exit(pytest.main(arguments))
+
+
+if __name__ == "__main__":
+    take(sys.argv[1])
+    sys.exit(pytest.main(sys.argv[2:]))
