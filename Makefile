@@ -1,6 +1,6 @@
 # Everything starts here: `make demo` and `make test` need make and Python 3.11 or newer, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deep check format bench docs stress sanitize clean
+.PHONY: help setup demo test test-deep check format bench docs stress sanitize instructions clean
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -19,6 +19,7 @@ help:
 	@echo "make docs       build the documentation into docs/_build"
 	@echo "make stress     run the C++ kernels in threads and forks for SECONDS=$(SECONDS)"
 	@echo "make sanitize   run the tests of the C++ kernels under the sanitizers of GCC (about 5 minutes)"
+	@echo "make instructions  count the kernels' instructions (valgrind), against the known counts"
 	@echo "make clean      remove $(VENV) and what tools leave behind"
 
 # The stamp is newer than what decides the installation, so a second `make setup` does nothing.
@@ -59,6 +60,9 @@ stress: setup
 
 sanitize: setup
 	sh scripts/sanitize.sh $(BIN)/python
+
+instructions: setup
+	$(BIN)/python scripts/instructions.py
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache

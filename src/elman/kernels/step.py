@@ -4,6 +4,7 @@ Shape legend: B batch, I input features, P output features, L layers.
 
 A layer that is called with one step at a time checks, packs and allocates at every call. A `Stepper` does so
 once: then a step of the whole stack is one call into the C++ kernels, a few microseconds for small layers.
+What those cannot run (see cpu.refuses; another device) goes step by step to the backend that can.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from elman.cells import State
 from elman.errors import ConfigError, ShapeError
-from elman.kernels import call, cpu
+from elman.kernels import call, cpu, dispatch
 from elman.kernels.stack import Stack
 
 
@@ -23,7 +24,7 @@ class Stepper:
     The weights are those at the time it is made: make a new one after training on. There is no gradient.
 
     Args:
-        stack: the layers, of one direction, on the CPU, in float32 or float64.
+        stack: the layers, of one direction.
         state: what each row starts from, each part [L, B, size]; copied.
         rounds: round weights, inputs and states to bfloat16 before they are multiplied: half the memory to
             read, each factor off by up to 2^-9 of itself. float32 only, and only where the processor can.
@@ -33,7 +34,7 @@ class Stepper:
             write into them (`state[0].copy_(...)`, `index_select`) to start rows anew or to reorder them.
 
     Raises:
-        ConfigError: the layers run in two directions, or the kernels cannot run them; says why.
+        ConfigError: the layers run in two directions, or cannot be rounded; says why.
 
     Example:
         >>> import elman.nn
@@ -47,40 +48,52 @@ class Stepper:
 
     def __init__(self, stack: Stack, state: State, rounds: bool = False) -> None:
         weights = [weight.detach().contiguous() for weight in stack.weights]
-        with torch.no_grad():
-            reason = (cpu.refuses_rounded if rounds else cpu.refuses)(stack, weights[0], None, None)
         if stack.bidirectional:
-            reason = "it runs in two directions, and the end of a stream is not known while it flows"
-        elif not weights[0].is_cpu:
-            reason = f"it is on {weights[0].device}, and the C++ kernels are for the CPU"
-        if reason is not None:
-            raise ConfigError(f"this {stack.mode} cannot run step by step: {reason}")
-        dtype = weights[0].dtype
-        self.state = tuple(part.detach().to(dtype).contiguous().clone() for part in state)
+            raise ConfigError(
+                f"this {stack.mode} cannot run step by step: it runs in two directions, and the end of a "
+                "stream is not known while it flows"
+            )
+        self._stack = stack._replace(weights=weights, dropout=0.0, training=False, batch_first=False)
+        self._dtype, self._device = weights[0].dtype, weights[0].device
+        self.state = tuple(part.detach().to(weights[0]).contiguous().clone() for part in state)
         batch = self.state[0].size(1)
-        count = len(weights) // stack.num_layers
-        calls, self._kept = [], []
-        below: Tensor | None = None
-        for index in range(stack.num_layers):
-            own = weights[index * count : (index + 1) * count]
-            sizes = (own[0].size(1), own[1].size(0) // call.GATES[stack.mode], self.state[0].size(-1))
+        self._input_shape = (batch, weights[0].size(1))
+        self._outputs = [
+            torch.empty(1, batch, self.state[0].size(-1), dtype=self._dtype, device=self._device)
+            for _ in range(stack.num_layers)
+        ]
+        self._output = self._outputs[-1][0]
+        self._address = self._output.data_ptr()
+        self._native = None
+        refuses = cpu.refuses_rounded if rounds else cpu.refuses
+        with torch.no_grad():
+            reason = refuses(self._stack, weights[0], None, None)
+        if not weights[0].is_cpu:
+            reason = f"it is on {self._device}, and the C++ kernels are for the CPU"
+        if reason is None:
+            self._native = call.native.Stepper(self._dtype is torch.float64, rounds, self._calls())
+        elif rounds:
+            raise ConfigError(f"this {stack.mode} cannot run step by step in bfloat16: {reason}")
+
+    def _calls(self) -> list[tuple[int, ...]]:
+        """Give the call of each layer for one step: it reads the output of the one below."""
+        stack, calls = self._stack, []
+        batch = self._input_shape[0]
+        count = len(stack.weights) // stack.num_layers
+        for index, output in enumerate(self._outputs):
+            own = stack.weights[index * count : (index + 1) * count]
+            sizes = (own[0].size(1), own[1].size(0) // call.GATES[stack.mode], output.size(-1))
             plan = call.Plan((batch, 1, 0, 0, 0, 0))
             layer = call.Layer(stack.mode, sizes, 1, stack.bias, count % 2 == 1, False, plan)
-            output = torch.empty(1, batch, sizes[2], dtype=dtype)
-            fields = call.fields_of(
-                layer, False, below if below is not None else output[..., :1], output, None, None
+            # The first layer's input is yet to come; any contiguous tensor of its shape has its strides.
+            below = (
+                self._outputs[index - 1] if index else torch.empty(1, *self._input_shape, dtype=self._dtype)
             )
-            if below is None:
-                fields[14] = sizes[0]  # the stride of rows that are yet to come
+            fields = call.fields_of(layer, False, below, output, None, None)
             states = self._addresses(index)
             fields += [*call.weight_addresses(layer, own, 0), *states, *states, 0, *call.NO_GRADIENTS]
             calls.append(tuple(fields))
-            self._kept.append(output)  # the kernels hold its address
-            below = output
-        self._input_shape = (batch, weights[0].size(1))
-        self._dtype, self._output = dtype, self._kept[-1][0]
-        self._address = self._output.data_ptr()
-        self._native = call.native.Stepper(dtype is torch.float64, rounds, calls)
+        return calls
 
     def _addresses(self, index: int) -> list[int]:
         found = [part[index].data_ptr() for part in self.state]
@@ -96,14 +109,27 @@ class Stepper:
             output [B, P]: of the last layer. It is the same tensor each time: `clone()` what should last.
 
         Raises:
-            ShapeError: the input has another shape or dtype.
+            ShapeError: the input has another shape or dtype, or is on another device.
         """
         if tuple(input.shape) != self._input_shape or input.dtype is not self._dtype:
             raise ShapeError(
                 f"input is {tuple(input.shape)} {input.dtype}, expected {self._input_shape} {self._dtype}: "
                 "[batch, features] of one step"
             )
+        if input.device != self._device:
+            raise ShapeError(f"input is on {input.device}, expected {self._device}, where the layer is")
+        if self._native is None:
+            return self._step_elsewhere(input)
         if not input.is_contiguous():
             input = input.contiguous()
         self._native.step(input.data_ptr(), self._address)
         return self._output
+
+    @torch.no_grad()
+    def _step_elsewhere(self, input: Tensor) -> Tensor:
+        output, state = dispatch.run(
+            self._stack, input.unsqueeze(0), self.state, fresh=lambda rows: self.state
+        )
+        for part, after in zip(self.state, state, strict=True):
+            part.copy_(after)
+        return self._output.copy_(output[0])
