@@ -96,5 +96,5 @@ def test_what_it_refuses(layer, message):
 
 @needs_bfloat16
 def test_it_has_no_gradient():
-    with use("cpu_bf16"), pytest.raises(ConfigError, match="it has no gradient"):
+    with use("cpu_bf16"), pytest.raises(ConfigError, match="give no gradient"):
         elman.nn.GRU(3, 4)(torch.ones(5, 1, 3))

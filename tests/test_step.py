@@ -93,6 +93,55 @@ def test_what_the_kernels_cannot_run_goes_to_another_backend(kind):
     torch.testing.assert_close(steps_of(layer.stepper(batch=2), x), layer(x)[0], atol=0.05, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_a_state_is_taken_as_the_layer_takes_it(kind):
+    layer, x = getattr(elman.nn, kind)(3, 4, num_layers=2), torch.randn(5, 2, 3)
+    _, state = layer(x)
+    torch.testing.assert_close(steps_of(layer.stepper(state), x), layer(x, state)[0])
+    stepper = layer.stepper(batch=2)
+    stepper.state = parts_of(state)
+    torch.testing.assert_close(steps_of(stepper, x), layer(x, state)[0])
+
+
+def test_tensors_that_were_moved_are_found_again():
+    layer, x = elman.nn.LSTM(3, 4), torch.randn(6, 1, 3)
+    stepper = layer.stepper()
+    outputs = []
+    for step in x:
+        output = stepper(step)
+        outputs.append(output.clone())
+        output.share_memory_()
+        stepper.state[1].share_memory_()
+    torch.testing.assert_close(torch.stack(outputs), layer(x)[0])
+
+
+def test_the_output_may_be_the_next_input():
+    torch.set_num_threads(2)
+    layer = elman.nn.LSTM(512, 512)
+    fed, copied = layer.stepper(), layer.stepper()
+    y = z = torch.randn(1, 512)
+    for _ in range(20):
+        y, z = fed(y), copied(z).clone()
+        assert torch.equal(y, z)
+
+
+def test_states_made_under_inference_mode_can_be_written_later():
+    with torch.inference_mode():
+        stepper = elman.nn.GRU(3, 4).stepper()
+        stepper(torch.ones(1, 3))
+    stepper.state[0].zero_()
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes"),
+    [("LSTM", [(1, 1, 4)]), ("LSTM", [(1, 2000, 4), (1, 1, 4)]), ("GRU", [(2, 4)]), ("GRU", [(1, 0, 4)])],
+)
+def test_a_state_that_does_not_fit_is_refused(kind, shapes):
+    layer = getattr(elman.nn, kind)(3, 4)
+    with pytest.raises((ShapeError, RuntimeError), match=r"expected|Expected"):
+        layer.stepper(tuple(torch.zeros(shape) for shape in shapes))
+
+
 @pytest.mark.skipif(cpu.native is None, reason="the C++ kernels were not built: no compiler")
 def test_what_it_refuses():
     with pytest.raises(ConfigError, match="the end of a stream is not known"):

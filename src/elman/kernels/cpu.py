@@ -22,6 +22,7 @@ from torch.autograd import forward_ad
 from torch.nn.functional import dropout
 
 from elman.cells import State
+from elman.errors import ConfigError
 from elman.kernels import reference, torch_native
 from elman.kernels.call import (
     GATES,
@@ -60,6 +61,9 @@ def refuses(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor |
     return None
 
 
+NO_GRADIENT = "the kernels that round give no gradient, and one is asked for outside torch.no_grad()"
+
+
 def refuses_rounded(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor | None) -> str | None:
     """Give the reason why the kernels that multiply in bfloat16 cannot run this, or None."""
     reason = refuses(stack, input, lengths, reset)
@@ -70,9 +74,9 @@ def refuses_rounded(stack: Stack, input: Tensor, lengths: Tensor | None, reset: 
     if input.dtype is not torch.float32:
         return f"only float32 is rounded to bfloat16, and the input is {input.dtype}"
     if torch.is_grad_enabled() and _needs_gradient(input, *stack.weights):
-        return "it has no gradient (use torch.no_grad())"
+        return NO_GRADIENT
     if len(stack.weights) // stack.num_layers // stack.directions % 2 == 1:
-        return "it has no projection"
+        return "the kernels that round have no projection"
     return None
 
 
@@ -111,10 +115,12 @@ def _run(
     fresh: Fresh,
     rounds: bool,
 ) -> tuple[Tensor, State]:
+    if rounds and torch.is_grad_enabled() and _needs_gradient(*state):
+        raise ConfigError(f"backend 'cpu_bf16' cannot run this {stack.mode}: {NO_GRADIENT}")
     steps, batch = input.shape[:2]
     if stack.batch_first:
         steps, batch = batch, steps
-    if not all(input.shape) or (lengths is not None and not lengths.any()) or not _alike(input, state, stack):
+    if not all(input.shape) or (lengths is not None and not lengths.any()) or not alike(stack, input, state):
         # Nothing to compute, or a mistake: torch's own answer, or its own words.
         return torch_native.run(stack, input, state, lengths=lengths, reset=reset, fresh=fresh)
     if lengths is None and reset is None:
@@ -130,21 +136,38 @@ def _run(
 
 def run_packed(stack: Stack, data: Tensor, batch_sizes: Tensor, state: State) -> tuple[Tensor, State]:
     """Run a stack of layers over packed data [M, I]; rows are sorted, longest first."""
-    if not data.size(-1) or not _alike(data, state, stack):
-        return torch_native.run_packed(stack, data, batch_sizes, state)
     sizes = batch_sizes.numpy()
+    falls = bool((sizes[1:] <= sizes[:-1]).all()) and sizes[-1] > 0 and sizes.sum() == len(data)
+    if not data.size(-1) or not falls or not alike(stack, data, state):
+        return torch_native.run_packed(stack, data, batch_sizes, state)
     offset = np.concatenate(([0], np.cumsum(sizes)))
     length = np.searchsorted(-sizes, -np.arange(sizes[0]))
     plan = Plan.of(int(sizes[0]), len(sizes), offset, None, None, length, packed=True)
     return _run_layers(stack, data, state, plan, rounds=False)
 
 
-def _alike(input: Tensor, state: State, stack: Stack) -> bool:
-    dtype = input.dtype
-    for other in (*state, *stack.weights):  # a generator would cost more than the test
-        if other.dtype is not dtype or not other.is_cpu:
+def alike(stack: Stack, input: Tensor, state: State) -> bool:
+    """Say whether weights and state fit the input, in dtype, place and shape: the kernels rely on it.
+
+    Where they do not (weights are read by name, and may be anything), torch's kernels compute or complain.
+    """
+    dtype, rows = input.dtype, stack.directions
+    output_size, gates = state[0].size(-1), stack.weights[1].size(0)
+    hidden_size = gates // GATES[stack.mode]
+    count = len(stack.weights) // (stack.num_layers * rows)
+    plain = (gates, output_size)
+    shapes = [(), plain] + ([(gates,)] * 2 if stack.bias else [])
+    if count % 2 == 1:
+        shapes.append((output_size, hidden_size))
+    for other in (input, *state, *stack.weights):  # a generator would cost more than the test
+        if other.dtype is not dtype or not other.is_cpu or other.is_neg():
             return False
-    return True
+    for index, weight in enumerate(stack.weights):
+        shapes[0] = (gates, input.size(-1) if index < count * rows else rows * output_size)
+        if weight.shape != shapes[index % count]:
+            return False
+    fits = hidden_size * GATES[stack.mode] == gates and state[-1].size(-1) == hidden_size
+    return fits and (count % 2 == 1 or output_size == hidden_size)
 
 
 def _run_layers(stack: Stack, input: Tensor, state: State, plan: Plan, rounds: bool) -> tuple[Tensor, State]:
@@ -299,10 +322,12 @@ def _differentiable(
     if "twice" not in _told:
         _told.add("twice")
         logger.warning("gradients of gradients run over the plain equations, step by step (said once)")
-    input, hidden, cell, *weights = inputs
-    assert input is not None and hidden is not None
-    state = (hidden,) if cell is None else (hidden, cell)
     with torch.enable_grad():
+        # Each by another name: one may have been computed from another, and that path is not ours to count.
+        inputs = tuple(None if part is None else part.view_as(part) for part in inputs)
+        input, hidden, cell, *weights = inputs
+        assert input is not None and hidden is not None
+        state = (hidden,) if cell is None else (hidden, cell)
         results = _by_reference(layer, input, state, [weight for weight in weights if weight is not None])
         pairs = [
             (y, dy) for y, dy in zip(results, upstream, strict=False) if dy is not None and y.requires_grad

@@ -9,6 +9,8 @@ What those cannot run (see cpu.refuses; another device) goes step by step to the
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -30,8 +32,9 @@ class Stepper:
             read, each factor off by up to 2^-9 of itself. float32 only, and only where the processor can.
 
     Attributes:
-        state: the state now, each part [L, B, size]. Its tensors are the stepper's own: written at each step;
-            write into them (`state[0].copy_(...)`, `index_select`) to start rows anew or to reorder them.
+        state: the state now, each part [L, B, size]. Its tensors are the stepper's own, written at each step.
+            Write into them (`state[0].copy_(...)`), or assign a tuple of new ones, which are copied, to start
+            rows anew or to reorder them.
 
     Raises:
         ConfigError: the layers run in two directions, or cannot be rounded; says why.
@@ -55,25 +58,51 @@ class Stepper:
             )
         self._stack = stack._replace(weights=weights, dropout=0.0, training=False, batch_first=False)
         self._dtype, self._device = weights[0].dtype, weights[0].device
-        self.state = tuple(part.detach().to(weights[0]).contiguous().clone() for part in state)
-        batch = self.state[0].size(1)
+        with torch.inference_mode(False):  # or nobody could write into them outside of it
+            self._state = tuple(part.detach().to(weights[0]).contiguous().clone() for part in state)
+        batch = self._state[0].size(1)
+        if batch == 0:
+            raise ShapeError("the state has no rows, expected at least one: a step of nothing is nothing")
         self._input_shape = (batch, weights[0].size(1))
         self._outputs = [
-            torch.empty(1, batch, self.state[0].size(-1), dtype=self._dtype, device=self._device)
+            torch.empty(1, batch, self._state[0].size(-1), dtype=self._dtype, device=self._device)
             for _ in range(stack.num_layers)
         ]
         self._output = self._outputs[-1][0]
-        self._address = self._output.data_ptr()
-        self._native = None
+        self._rounds = rounds
+        self._native: Any = None
+        self._known: tuple[int, ...] = ()
         refuses = cpu.refuses_rounded if rounds else cpu.refuses
         with torch.no_grad():
             reason = refuses(self._stack, weights[0], None, None)
         if not weights[0].is_cpu:
             reason = f"it is on {self._device}, and the C++ kernels are for the CPU"
+        elif not cpu.alike(self._stack, torch.empty(self._input_shape, dtype=self._dtype), self._state):
+            reason = "its weights differ in dtype, or in the sizes that they are for"
         if reason is None:
-            self._native = call.native.Stepper(self._dtype is torch.float64, rounds, self._calls())
+            self._pack()
         elif rounds:
             raise ConfigError(f"this {stack.mode} cannot run step by step in bfloat16: {reason}")
+
+    @property
+    def state(self) -> State:
+        """The state now; see the class."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        if [part.shape for part in state] != [part.shape for part in self._state]:
+            found, expected = ([tuple(part.shape) for part in parts] for parts in (state, self._state))
+            raise ShapeError(f"the state's parts have shapes {found}, expected {expected}")
+        for part, new in zip(self._state, state, strict=True):
+            part.copy_(new.detach())
+
+    def _pack(self) -> None:
+        self._native = call.native.Stepper(self._dtype is torch.float64, self._rounds, self._calls())
+        self._known = self._places()
+
+    def _places(self) -> tuple[int, ...]:
+        return self._output.data_ptr(), *[part.data_ptr() for part in self._state]
 
     def _calls(self) -> list[tuple[int, ...]]:
         """Give the call of each layer for one step: it reads the output of the one below."""
@@ -96,7 +125,7 @@ class Stepper:
         return calls
 
     def _addresses(self, index: int) -> list[int]:
-        found = [part[index].data_ptr() for part in self.state]
+        found = [part[index].data_ptr() for part in self._state]
         return found if len(found) == 2 else [*found, 0]
 
     def __call__(self, input: Tensor) -> Tensor:
@@ -120,9 +149,17 @@ class Stepper:
             raise ShapeError(f"input is on {input.device}, expected {self._device}, where the layer is")
         if self._native is None:
             return self._step_elsewhere(input)
-        if not input.is_contiguous():
-            input = input.contiguous()
-        self._native.step(input.data_ptr(), self._address)
+        if not input.is_contiguous() or input.is_neg():
+            input = input.clone(memory_format=torch.contiguous_format).resolve_neg()
+        if self._places() != self._known:  # somebody moved them, into shared memory for instance
+            self._pack()
+        address, own = input.data_ptr(), self._known[0]
+        if (
+            own <= address < own + self._output.nbytes
+        ):  # the last output as input: it is written while it is read
+            input = input.clone()
+            address = input.data_ptr()
+        self._native.step(address, own)
         return self._output
 
     @torch.no_grad()

@@ -44,7 +44,7 @@ class Forward {
           is_short(is_short) {}
 
     void run() {
-        const Index chunk = larger(1, CHUNK_ROWS / share.most_pieces(plan.pieces));
+        const Index chunk = larger(1, CHUNK_ROWS / larger(1, share.most_pieces(plan.pieces)));
         for (Index start = 0; start < plan.steps; start += chunk) {
             const Index end = smaller(plan.steps, start + chunk);
             chunk_start = start;

@@ -1,7 +1,7 @@
 // THE BINDING: Python's numbers in, a Call out; which variant runs; where scratch memory comes from.
 //
 // Tensors arrive as integers (addresses, strides), which costs a twentieth of handing over tensors. The caller,
-// elman/kernels/cpu.py, holds the tensors, and has checked every shape.
+// elman/kernels/cpu.py or step.py, holds the tensors, and has checked every shape.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -165,7 +165,7 @@ Direction<real> read_direction(Reader& from) {
     return d;
 }
 
-// The fields of the tuple: see `call_fields` in elman/kernels/cpu.py, which writes them.
+// The fields of the tuple: see `fields_of` in elman/kernels/call.py, which writes them.
 template <class real>
 Call<real> read_call(Reader& from, std::vector<Index>& offsets) {
     Call<real> call;
@@ -324,9 +324,9 @@ NB_MODULE(_native, module) {
         return dispatch(Task::saved_numbers, is_double, fields);
     });
     module.def("forward", [](bool is_double, nb::tuple fields) { dispatch(Task::forward, is_double, fields); });
-    module.def("can_round", [] { return rounded != nullptr; });
+    module.def("can_round", [] { return rounded != nullptr && chosen == variants.front(); });
     module.def("forward_rounded", [](nb::tuple fields) {
-        if (!rounded) throw std::invalid_argument("this machine does not multiply in bfloat16");
+        if (!rounded || chosen != variants.front()) throw std::invalid_argument("this machine does not multiply in bfloat16");
         run(Task::forward, *rounded, fields);
     });
     module.def("backward", [](bool is_double, nb::tuple fields) { dispatch(Task::backward, is_double, fields); });

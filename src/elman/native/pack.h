@@ -1,4 +1,4 @@
-// PACKING: weights laid out as the tile reads them. Done once a call, or once for a step object (step.h).
+// PACKING: weights laid out as the tile reads them. Done once a call, or once for a stepper (module.cpp).
 //
 // Forward, a panel holds the gates of one block of units (four blocks for the RNN, which has one gate), and lanes
 // are units: weights are transposed. Backward, a panel holds four vectors of columns: they are copied.

@@ -96,20 +96,32 @@ class RecurrentLayer(torch.nn.RNNBase):
 
         return fresh
 
-    def stepper(self, state: State | None = None, batch: int = 1, *, rounds: bool = False) -> Stepper:
+    def stepper(
+        self, state: State | Tensor | None = None, batch: int = 1, *, rounds: bool = False
+    ) -> Stepper:
         """Make a `Stepper`: this layer one step at a time, weights packed once, for streams and generation.
 
         Args:
-            state: what the rows start from, each part [L, B, size]; None: the layer's own initial state.
+            state: what the rows start from, as `forward` takes it; None: the layer's own initial state.
             batch: rows, B, when no state is given.
             rounds: multiply in bfloat16, see `Stepper`.
 
         Raises:
-            ConfigError: the layer runs in two directions, or is not one that the C++ kernels can run.
+            ConfigError: the layer runs in two directions.
+            ShapeError, RuntimeError: the state does not fit.
         """
         stack = self._stack()
-        own = self._fresh_state(stack.weights[0])(batch) if state is None else state
-        return Stepper(stack, own, rounds)
+        if state is None:
+            return Stepper(stack, self._fresh_state(stack.weights[0])(batch), rounds)
+        parts = (state,) if isinstance(state, Tensor) else tuple(state)
+        if len(parts) != len(self._state_sizes()) or any(part.dim() != 3 for part in parts):
+            found = ", ".join(str(tuple(part.shape)) for part in parts)
+            raise ShapeError(
+                f"the state's shapes are {found}, expected {len(self._state_sizes())} of three dimensions: "
+                "[layers, batch, features]"
+            )
+        self._check_state(parts, parts[0].size(1))
+        return Stepper(stack, parts, rounds)
 
     def _stack(self) -> Stack:
         # By attribute, each time: weight drop, parametrize and functional_call change what the name gives.
