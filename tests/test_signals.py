@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,17 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals) ->
     assert time.perf_counter() - before < 10
 
 
-def test_the_first_signal_is_noted_and_the_handlers_come_back(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Have SIGINT do what it does at a terminal; tests in the background are started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_signal_is_noted_and_the_handlers_come_back(
+    heard: None, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with StopOnSignal() as stop:
         assert stop.received is None

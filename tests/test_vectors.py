@@ -96,5 +96,5 @@ def test_a_wrong_file_is_refused_with_its_place_and_reason(write, case):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="there is no such file"):
         read_vectors(tmp_path / "none.txt", ["a"])

@@ -22,9 +22,9 @@ class StopOnSignal:
 
     Example:
         >>> with StopOnSignal(notice="") as stop:
-        ...     signal.raise_signal(signal.SIGINT)
+        ...     signal.raise_signal(signal.SIGTERM)
         ...     stop.received
-        2
+        15
     """
 
     def __init__(
