@@ -74,6 +74,9 @@ def test_weights_are_those_of_when_it_was_made():
     with torch.no_grad():
         layer.weight_ih_l0.zero_()
     torch.testing.assert_close(stepper(x), expected)
+    stepper.state[0].zero_()
+    stepper.state[0].share_memory_()  # moved: the kernels pack anew
+    torch.testing.assert_close(stepper(x), expected)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

@@ -50,7 +50,8 @@ class Stepper:
     """
 
     def __init__(self, stack: Stack, state: State, rounds: bool = False) -> None:
-        weights = [weight.detach().contiguous() for weight in stack.weights]
+        # Copies, whatever runs: the weights are those of now, also when they are packed anew after a move.
+        weights = [weight.detach().clone(memory_format=torch.contiguous_format) for weight in stack.weights]
         if stack.bidirectional:
             raise ConfigError(
                 f"this {stack.mode} cannot run step by step: it runs in two directions, and the end of a "
