@@ -12,6 +12,7 @@ namespace elman {
 namespace ELMAN_VARIANT {
 
 constexpr Index STEPS_AT_A_TIME = 256;
+constexpr Index STEPS_IN_A_SUM = 16;
 constexpr int SOURCE_VECTORS = 3;
 
 template <class real>
@@ -215,8 +216,13 @@ class WeightGradients {
             const int slot = static_cast<int>(strip * W / L % Cell::slots);
             const real* packed = scratch.weights.gradients + strip * W * steps;
             real sums[W] = {};
-            for (Index m = 0; m < steps; ++m)
-                for (int r = 0; r < W; ++r) sums[r] += packed[m * W + r];
+            // A sum of short sums: a chain of hundreds of additions to one number loses a digit.
+            for (Index start = 0; start < steps; start += STEPS_IN_A_SUM) {
+                real some[W] = {};
+                for (Index m = start; m < smaller(start + STEPS_IN_A_SUM, steps); ++m)
+                    for (int r = 0; r < W; ++r) some[r] += packed[m * W + r];
+                for (int r = 0; r < W; ++r) sums[r] += some[r];
+            }
             for (int r = 0; r < W; ++r) {
                 const Index unit = unit_of(strip * W + r), row = Cell::torch_gate(slot) * units.units + unit;
                 if (unit >= units.units) continue;
