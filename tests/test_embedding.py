@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from elman.errors import ConfigError, ShapeError
 from elman.nn.embedding import EMBEDDINGS, CharacterSummary, NumberInput, TokenEmbedding, WordEmbedding
@@ -160,6 +161,33 @@ def test_the_convolution_is_its_definition(word, seed):
         expected.append(((windows.unsqueeze(1) * layer.weight).sum((2, 3)) + layer.bias).max(0).values)
     found = summary(Padded(torch.tensor([word]), [len(word)]))[0]
     torch.testing.assert_close(found, torch.cat(expected).relu(), atol=EXACT, rtol=EXACT)
+
+
+@given(words, st.integers(0, 2**31))
+def test_the_convolution_and_its_gradients_are_those_of_torch(spellings, seed):
+    torch.manual_seed(seed)
+    summary = CharacterSummary(9, 6, kind="convolution", embedding_size=3).double()
+    batch = pad([torch.tensor(word, dtype=torch.long) for word in spellings])
+    if not batch.data.size(1):
+        return
+    leaves = list(summary.parameters())
+
+    def slopes(found):
+        upstream = torch.arange(found.numel(), dtype=found.dtype).cos().view_as(found)
+        return torch.autograd.grad(found, leaves, upstream, allow_unused=True, materialize_grads=True)
+
+    vectors = batch.with_data(summary.embedding(batch.data)).masked().data.transpose(1, 2)
+    maps = [
+        functional.conv1d(vectors, layer.weight, layer.bias, padding=layer.weight.size(2) // 2)
+        for layer in summary.reader.filters
+    ]
+    hidden = torch.cat(maps, 1).masked_fill(~batch.mask.unsqueeze(1), -torch.inf).amax(2)
+    expected = torch.where(batch.lengths.unsqueeze(1) > 0, hidden.relu(), 0.0)
+    found = summary(batch)
+    torch.testing.assert_close(found, expected, atol=EXACT, rtol=EXACT)
+    # Places that share a maximum show the same characters: wherever its gradient goes, the sums are the same.
+    for own, plain in zip(slopes(found), slopes(expected), strict=True):
+        torch.testing.assert_close(own, plain, atol=EXACT, rtol=EXACT)
 
 
 def test_the_recurrent_summary_is_what_both_directions_end_with():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tolerances import SAME_GRADIENT, SAME_ROW
 from torch.nn import functional
 
-from elman.nn import attention, crf, embedding, encoder, pooling
+from elman.nn import attention, crf, encoder, pooling, spelling
 from elman.nn.embedding import CharacterSummary, NumberInput, TokenEmbedding, WordEmbedding
 from elman.nn.encoder import LAYERS, Encoder
 from elman.nn.pooling import POOLINGS
@@ -288,9 +288,9 @@ def layers_without_lengths(self, data, lengths, state):
     return Padded(output, lengths), (final if isinstance(final, tuple) else (final,))
 
 
-def convolution_over_garbage(self, characters):
-    found = torch.cat([layer(characters.data.transpose(1, 2)) for layer in self.filters], 1)
-    return torch.relu(self.pooling(characters.with_data(found.transpose(1, 2))))
+def convolution_over_garbage(self, spellings, vectors, read=spelling.ConvolutionReader.forward):
+    full = torch.full_like(spellings.lengths, spellings.data.size(1))
+    return read(self, Padded(spellings.data, full), vectors)
 
 
 def loss_over_padding(scores, target, **_):
@@ -323,7 +323,7 @@ PLANTED = {
     "layers without lengths": ("tag", encoder.Encoder, "_read", layers_without_lengths, {}),
     "convolution over garbage": (
         "tag",
-        embedding._ConvolutionReader,
+        spelling.ConvolutionReader,
         "forward",
         convolution_over_garbage,
         {"kind": "convolved spelling"},

@@ -15,15 +15,13 @@ from torch.nn import functional
 
 from elman.config import unknown_name
 from elman.errors import ConfigError, ShapeError
-from elman.nn.layers import GRU, LSTM, RNN
-from elman.nn.pooling import LastPooling, MaxPooling
+from elman.nn.spelling import ConvolutionReader, RecurrentReader
 from elman.padded import Padded
 
 PADDING, UNKNOWN = 0, 1
 """Ids of the two special tokens of every vocabulary of inputs."""
 
 EMBEDDINGS = ("trainable", "sparse", "frozen", "one-hot")
-CONVOLUTION_WIDTHS = (3, 5)
 
 INITIAL_STD = 0.1
 """Deviation of a fresh vector's numbers: small, so words seen once say little (torch draws 1)."""
@@ -120,7 +118,6 @@ class CharacterSummary(nn.Module):
             "convolution", the largest value that filters 3 and 5 characters wide find anywhere in it.
         embedding_size: numbers in a character's vector.
         cell: of the recurrent kind: "rnn", "gru" or "lstm".
-        dropout: share of the numbers of a character's vector switched off, in training.
 
     Attributes:
         output_size: numbers in a word's vector.
@@ -128,9 +125,7 @@ class CharacterSummary(nn.Module):
     Raises:
         ConfigError: an unknown kind or cell, or an odd size.
 
-    Source: recurrent: Ling et al. 2015, Finding function in form; Lample et al. 2016, section 4.1.
-    Convolution: Ma and Hovy 2016, section 2.1, with zeros at both ends, so that a word may be shorter than a
-    filter.
+    Source: see the two readers in spelling.py.
 
     Example:
         >>> summary = CharacterSummary(30, 50, kind="convolution")
@@ -146,7 +141,6 @@ class CharacterSummary(nn.Module):
         kind: str = "recurrent",
         embedding_size: int = 32,
         cell: str = "lstm",
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if size % 2:
@@ -154,13 +148,12 @@ class CharacterSummary(nn.Module):
                 f"the size of a character summary is {size}; expected an even number, two halves."
             )
         self.embedding = TokenEmbedding(num_characters, embedding_size)
-        self.dropout = nn.Dropout(dropout)
         self.output_size = size
         self.reader: nn.Module
         if kind == "recurrent":
-            self.reader = _RecurrentReader(embedding_size, size, cell)
+            self.reader = RecurrentReader(embedding_size, size, cell)
         elif kind == "convolution":
-            self.reader = _ConvolutionReader(embedding_size, size)
+            self.reader = ConvolutionReader(embedding_size, size)
         else:
             raise ConfigError(unknown_name("character summary", kind, ["recurrent", "convolution"]))
 
@@ -172,41 +165,8 @@ class CharacterSummary(nn.Module):
         """
         if spellings.data.numel() == 0:
             return self.embedding.weight.new_zeros(spellings.data.size(0), self.output_size)
-        vectors = self.dropout(self.embedding(spellings.data))
-        summary: Tensor = self.reader(spellings.with_data(vectors))
+        summary: Tensor = self.reader(spellings, self.embedding.weight)
         return summary
-
-
-class _RecurrentReader(nn.Module):
-    def __init__(self, input_size: int, size: int, cell: str) -> None:
-        super().__init__()
-        layers = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
-        if cell not in layers:
-            raise ConfigError(unknown_name("cell", cell, list(layers)))
-        self.layer = layers[cell](input_size, size // 2, batch_first=True, bidirectional=True)
-        self.pooling = LastPooling(size, num_directions=2)
-
-    def forward(self, characters: Padded) -> Tensor:
-        output, _ = self.layer(characters.data, lengths=characters.lengths)
-        summary: Tensor = self.pooling(characters.with_data(output))
-        return summary
-
-
-class _ConvolutionReader(nn.Module):
-    def __init__(self, input_size: int, size: int) -> None:
-        super().__init__()
-        self.filters = nn.ModuleList(
-            nn.Conv1d(input_size, size // len(CONVOLUTION_WIDTHS), width, padding=width // 2)
-            for width in CONVOLUTION_WIDTHS
-        )
-        self.pooling = MaxPooling(size)
-
-    def forward(self, characters: Padded) -> Tensor:
-        # Zeros beyond the length are what the filters would see at the end of a batch of this word alone.
-        channels_first = characters.masked().data.transpose(1, 2)
-        found = torch.cat([layer(channels_first) for layer in self.filters], 1).transpose(1, 2)
-        # relu after the maximum: the same as before it, on one vector a word instead of one a character.
-        return torch.relu(self.pooling(characters.with_data(found)))
 
 
 class WordEmbedding(nn.Module):
