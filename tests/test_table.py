@@ -177,7 +177,7 @@ def test_parquet_without_pyarrow_names_the_extra(write, monkeypatch):
 
 
 def test_the_extension_chooses_the_reader_whatever_its_case(write):
-    assert set(READERS) == {".csv", ".tsv", ".jsonl", ".parquet", ".conll", ".conllu"}
+    assert set(READERS) == {".csv", ".tsv", ".jsonl", ".parquet", ".conll", ".conllu", ".txt"}
     assert len(read_examples(write("A.CSV", "t,l\nhi,y\n")).examples) == 1
     assert read_examples(write("a.conll", "a X\n")).examples[0].input == ("a",)
 

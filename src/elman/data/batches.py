@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman.data.streams import Lanes
 from elman.errors import ShapeError
 from elman.padded import Padded
 
@@ -31,7 +32,8 @@ class Encoded:
         spellings: for each token the row of the spelling table, *[T]*, int64.
         pairs: for each token the id of the pair that it makes with the one before it, *[T]*, int64.
         numbers: *[T, I]*, float32.
-        target: the id of a label, one id a step *[T]* int64, or None.
+        target: the id of a label, one id a step *[T]* int64, one frame a step *[T, I]* float32, or None.
+        condition: what a sequence is made from: the id of a class, or numbers *[C]* float32; None: nothing.
     """
 
     length: int
@@ -39,7 +41,8 @@ class Encoded:
     spellings: Ids | None = None
     pairs: Ids | None = None
     numbers: NDArray[np.float32] | None = None
-    target: int | Ids | None = None
+    target: int | Ids | NDArray[np.float32] | None = None
+    condition: int | NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +51,19 @@ class Batch:
 
     Args:
         features: "tokens", "pairs": ids [B, T]; "numbers": [B, T, I]; "spellings": character ids of the
-            distinct words [U, C], and "spelling_of": each token's row among those [B, T].
-        target: ids [B] or Padded [B, T]; None where it is not known.
+            distinct words [U, C], and "spelling_of": each token's row among those [B, T]; "condition": what
+            each sequence is made from, ids [B, 1] or numbers [B, 1, C].
+        target: ids [B] or Padded [B, T], or Padded frames [B, T, I]; None where it is not known.
         rows: which examples these are.
         steps: real steps in the batch.
+        continues: whether each row goes on where the same row of the former batch ended (a stream).
     """
 
     features: dict[str, Padded]
     target: Padded | Tensor | None
     rows: list[int]
     steps: int
+    continues: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -71,7 +77,8 @@ class Batch:
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch on a device."""
         features = {name: padded.to(device) for name, padded in self.features.items()}
-        return Batch(features, None if self.target is None else self.target.to(device), self.rows, self.steps)
+        target = None if self.target is None else self.target.to(device)
+        return Batch(features, target, self.rows, self.steps, self.continues)
 
 
 def collate(
@@ -113,6 +120,8 @@ def collate(
         features["spelling_of"], features["spellings"] = _spell(
             np.concatenate(words), mask, counts, spelling_table
         )
+    if any(item.condition is not None for item in items):
+        features["condition"] = _conditions(items)
     if not features:
         raise ShapeError("the examples hold neither tokens nor numbers; expected one of them.")
     return Batch(features, _targets(items, mask, counts), rows, int(lengths.sum()))
@@ -158,6 +167,15 @@ def _spell(
     return Padded(_scatter([index], mask), counts), Padded(
         _scatter(spellings, letters), torch.from_numpy(lengths)
     )
+
+
+def _conditions(items: Sequence[Encoded]) -> Padded:
+    """Return what each sequence is made from as sequences of one step."""
+    conditions = [item.condition for item in items]
+    if any(condition is None for condition in conditions):
+        raise ShapeError("some examples have a condition and some have none; all must be alike.")
+    data = torch.from_numpy(np.stack([np.asarray(condition) for condition in conditions])).unsqueeze(1)
+    return Padded(data, torch.ones(len(items), dtype=torch.int64))
 
 
 def _targets(items: Sequence[Encoded], mask: NDArray[np.bool_], counts: Tensor) -> Padded | Tensor | None:
@@ -255,3 +273,52 @@ class Batches:
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return these examples as one batch."""
         return collate(self.encoded, rows, self.spelling_table)
+
+
+class StreamBatches:
+    """The batches of one running sequence: window by window, each lane of it a row.
+
+    Args:
+        tokens: ids of the whole stream, *[N]*, int64.
+        lanes: how it is cut.
+
+    Example:
+        >>> stream = StreamBatches(np.arange(2, 23), Lanes(21, num_lanes=2, window=4, seed=0))
+        >>> batch = stream.batch(stream.order(epoch=0)[1])
+        >>> batch.features["tokens"].data.tolist(), batch.continues
+        ([[6, 7, 8, 9], [16, 17, 18, 19]], True)
+        >>> batch.target.data.tolist()
+        [[7, 8, 9, 10], [17, 18, 19, 20]]
+    """
+
+    def __init__(self, tokens: Ids, lanes: Lanes) -> None:
+        if len(tokens) != lanes.num_tokens:
+            raise ShapeError(f"the stream has {len(tokens)} tokens, but its lanes are of {lanes.num_tokens}.")
+        self.tokens = np.asarray(tokens, np.int64)
+        self.lanes = lanes
+
+    @property
+    def num_batches(self) -> int:
+        """Batches in an epoch: windows of a lane."""
+        return self.lanes.num_windows
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def order(self, epoch: int) -> list[list[int]]:
+        """Return the pieces of each batch of an epoch, each as the number that `Lanes.number` gives it."""
+        return [[self.lanes.number(piece) for piece in pieces] for pieces in self.lanes.pieces(epoch)]
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Return these pieces as one batch; each step's target is the token after it."""
+        pieces = [self.lanes.piece(row) for row in rows]
+        lengths = {piece.length for piece in pieces}
+        if len(lengths) != 1 or len({piece.continues for piece in pieces}) != 1:
+            raise ShapeError("pieces of different windows of a stream were asked for as one batch.")
+        length = lengths.pop()
+        starts = np.array([piece.start for piece in pieces], np.int64)
+        both = torch.from_numpy(self.tokens[starts[:, None] + np.arange(length + 1)])
+        counts = torch.full((len(pieces),), length)
+        features = {"tokens": Padded(both[:, :-1].contiguous(), counts)}
+        target = Padded(both[:, 1:].contiguous(), counts)
+        return Batch(features, target, list(rows), length * len(pieces), pieces[0].continues)

@@ -16,7 +16,8 @@ class Example:
 
     Args:
         input: a text, a tuple of tokens, or an array of numbers, *[T, I]*, float32.
-        target: a label (classify), a tuple of one label a token (tag), or None where none is known.
+        target: a label (classify), a tuple of one label a token (tag), what a sequence is made from
+            (generate), or None where none is known.
         where: file and line or row ("train.csv:12"), for messages.
     """
 
@@ -31,7 +32,8 @@ class Reading:
 
     Args:
         examples: one for each sequence, in the order of the file.
-        kind: "text" (inputs are texts or tuples of tokens) or "series" (inputs are arrays, all of one width).
+        kind: "text" (inputs are texts or tuples of tokens), "series" (inputs are arrays, all of one width) or
+            "stream" (one example, a running text).
         input_columns: the names of the columns that became the input.
         target_column: the name of the column that became the target; None where there is none.
         columns: the names of all columns, in order.

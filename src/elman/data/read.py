@@ -10,6 +10,7 @@ from elman.data.conll import read_conll
 from elman.data.example import Reading
 from elman.data.in_memory import examples_from
 from elman.data.lines import absent
+from elman.data.running_text import read_running_text
 from elman.data.table import read_table
 from elman.errors import DataError
 
@@ -38,6 +39,7 @@ READERS: dict[str, Reader] = {
     ".parquet": read_table,
     ".conll": read_conll,
     ".conllu": read_conll,
+    ".txt": read_running_text,
 }
 
 
@@ -57,7 +59,7 @@ def read_examples(
         input: input columns, by name or 1-based number; None: the reader's default.
         target: target column, likewise.
         columns: names for the columns of a file without a header.
-        kind: "text", "series", or None: seen from the input.
+        kind: "text", "series", "stream" (one running text), or None: seen from the input.
         need_target: whether a missing target is an error (it is for training and evaluation).
 
     Raises:

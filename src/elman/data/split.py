@@ -1,5 +1,6 @@
 """SPLIT: hold a part of the examples out, to measure on."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,35 @@ def split(
         [example for row, example in enumerate(examples) if row not in held],
         [example for row, example in enumerate(examples) if row in held],
     )
+
+
+def split_stream(text: str, fraction: float) -> tuple[str, str]:
+    """Return a running text without its last part, and that part.
+
+    Args:
+        text: at least two characters.
+        fraction: share of the characters to hold out, above 0 and below 1, rounded up.
+
+    Raises:
+        ConfigError: the fraction is out of range.
+        DataError: the text is too short to hold a part of it out.
+
+    Example:
+        >>> split_stream("0123456789", 0.25)
+        ('0123456', '789')
+    """
+    if not 0 < fraction < 1:
+        raise ConfigError(
+            f"a fraction of {fraction} cannot be held out; it must be above 0 and below 1 (0.1 is a tenth)."
+        )
+    # Rounded first: 0.1 * 30 is a little above 3, and would hold 4 out.
+    stay = len(text) - math.ceil(round(fraction * len(text), 6))
+    if stay < 1:
+        raise DataError(
+            f"the running text has {len(text)} characters, too few to hold {fraction:g} of it out; "
+            "give more text, or a validation file."
+        )
+    return text[:stay], text[stay:]
 
 
 def _shares(sizes: list[int], fraction: float) -> list[int]:

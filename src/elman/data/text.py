@@ -65,9 +65,47 @@ def split_characters(text: str) -> list[str]:
     return list(unicodedata.normalize("NFC", text))
 
 
+def split_spaced_words(text: str) -> list[str]:
+    """Return the words of a text with the white space between them, so that joining them gives the text.
+
+    A space right before a word belongs to it; every other white space character is a token by itself.
+
+    Example:
+        >>> split_spaced_words("To be,  or\\nnot")
+        ['To', ' be', ',', ' ', ' or', '\\n', 'not']
+    """
+    text = unicodedata.normalize("NFC", text)
+    tokens: list[str] = []
+    position = 0
+    for word in _word_pattern().finditer(text):
+        start = word.start()
+        if start > position and text[start - 1] == " ":
+            start -= 1
+        tokens += [*text[position:start], text[start : word.end()]]
+        position = word.end()
+    return tokens + list(text[position:])
+
+
+def join_tokens(tokens: Sequence[str], *, are_given: bool = False) -> str:
+    """Return tokens as a text: the inverse of how the training text was cut, for text that a model writes.
+
+    Characters, and words that keep their white space, stand side by side. Tokens that were given as a list
+    say nothing of white space, so one space stands between them.
+
+    Args:
+        tokens: what was written.
+        are_given: whether the training data came as lists of tokens.
+
+    Example:
+        >>> join_tokens(["To", " be"]), join_tokens(["To", "be"], are_given=True)
+        ('To be', 'To be')
+    """
+    return (" " if are_given else "").join(tokens)
+
+
 def tokenise(
     sequence: str | Sequence[str],
-    tokens: Literal["words", "characters", "spaces"],
+    tokens: Literal["words", "characters", "spaces", "spaced words"],
     *,
     lowercase: bool = False,
 ) -> list[str]:
@@ -75,7 +113,8 @@ def tokenise(
 
     Args:
         sequence: a text, or its tokens.
-        tokens: how to cut a text; "spaces": at white space alone.
+        tokens: how to cut a text; "spaces": at white space alone; "spaced words": into words that keep the
+            white space between them, see `split_spaced_words`.
         lowercase: bring every token to lower case.
     """
     if not isinstance(sequence, str):
@@ -84,6 +123,8 @@ def tokenise(
     text = sequence.lower() if lowercase else sequence
     if tokens == "spaces":
         return text.split()
+    if tokens == "spaced words":
+        return split_spaced_words(text)
     return split_words(text) if tokens == "words" else split_characters(text)
 
 

@@ -35,7 +35,8 @@ class TokenInputs:
     """Text as token ids and, for words, the character ids of each distinct word form.
 
     Args:
-        cut: how a text is cut into tokens: "words", "characters", or "spaces" (at white space alone).
+        cut: how a text is cut into tokens: "words", "characters", "spaces" (at white space alone) or
+            "spaced words" (words that keep the white space between them).
         lowercase: whether tokens are looked up in lower case (their spelling keeps its case).
         vocab: the tokens.
         characters: the characters of the spellings; None where no spelling is read.
@@ -43,7 +44,7 @@ class TokenInputs:
         max_length: tokens that are read of each input; None: all.
     """
 
-    cut: Literal["words", "characters", "spaces"]
+    cut: Literal["words", "characters", "spaces", "spaced words"]
     lowercase: bool
     vocab: Vocab
     characters: Vocab | None
