@@ -28,8 +28,9 @@ def make_batch(rows, target=None):
 
 def make(name, *, vocabulary=9, hidden=8, bidirectional=True, **options):
     words = WordEmbedding(TokenEmbedding(vocabulary, 6))
-    encoder = Encoder(6, hidden, bidirectional=bidirectional)
-    return PATTERNS[name](words, encoder, **({"num_labels": 3, "dropout": 0.0} | options))
+    encoder = Encoder(6, hidden, bidirectional=bidirectional and name != "generate")
+    outputs = {"num_outputs": vocabulary} if name == "generate" else {"num_labels": 3}
+    return PATTERNS[name](words, encoder, **(outputs | {"dropout": 0.0} | options))
 
 
 def train(pattern, batch, *, steps=150, rate=0.02):

@@ -57,6 +57,35 @@ def cross_entropy(
     )
 
 
+def frame_cross_entropy(scores: Padded, target: Padded) -> Tensor:
+    """Return the mean over steps of the negative log-probability of frames of zeros and ones.
+
+    ``loss = sum_t sum_i -log p(x_ti) / T``, the columns i of a frame independent of each other given what was
+    read before: ``p(x_ti = 1) = sigmoid(scores_ti)``.
+
+    Args:
+        scores: unnormalised, Padded *[B, T, I]*.
+        target: zeros and ones, Padded *[B, T, I]*.
+
+    Returns:
+        A scalar; zero (with zero gradients) where there is no real step.
+
+    Source: Boulanger-Lewandowski et al. 2012, section 2, the RNN without a restricted Boltzmann machine.
+
+    Example:
+        >>> import torch
+        >>> scores = Padded(torch.zeros(2, 3, 4), torch.tensor([3, 1]))
+        >>> frame_cross_entropy(scores, scores)
+        tensor(2.7726)
+    """
+    flat_scores, flat_target = _real_steps(scores, target)
+    if len(flat_target) == 0:
+        return flat_scores.sum() * 0.0
+    return functional.binary_cross_entropy_with_logits(
+        flat_scores, flat_target.to(flat_scores.dtype), reduction="sum"
+    ) / len(flat_target)
+
+
 def _real_steps(scores: Tensor | Padded, target: Tensor | Padded) -> tuple[Tensor, Tensor]:
     """Give scores [N, V] and classes [N] of everything that is real."""
     if isinstance(scores, Tensor) and isinstance(target, Tensor):

@@ -20,7 +20,7 @@ from elman.nn.embedding import CharacterSummary, NumberInput, TokenEmbedding, Wo
 from elman.nn.encoder import LAYERS, Encoder
 from elman.nn.pooling import POOLINGS
 from elman.padded import Padded
-from elman.patterns import PATTERNS, Classifier, tag
+from elman.patterns import PATTERNS, Classifier, LanguageModel, generate, tag
 
 VOCABULARY, CHARACTERS, COLUMNS, LABELS = 7, 5, 3, 4
 INPUTS = ("words", "recurrent spelling", "convolved spelling", "one-hot", "pairs", "numbers")
@@ -103,6 +103,11 @@ def make_batch(pattern, rows, *, extra=0, mates=()):
     }
     if isinstance(pattern, Classifier):
         return Batch(features, torch.tensor([row.label for row in rows]))
+    if isinstance(pattern, LanguageModel) and pattern.reads_frames:
+        frames = [functional.one_hot(row.tags, LABELS) for row in rows]
+        dtype = rows[0].numbers.dtype
+        target = fill(frames, steps, lambda shape: 9 * torch.randn(shape), shape=(LABELS,), dtype=dtype)
+        return Batch(features, target)
     target = fill([row.tags for row in rows], steps, lambda shape: torch.randint(-9, 99, shape))
     return Batch(features, target)
 
@@ -121,8 +126,10 @@ def make_input(kind):
 
 def make_pattern(name, *, cell="lstm", both=True, kind="words", dtype=torch.float64, layers=1, **options):
     inputs = make_input(kind)
+    both = both and name != "generate"
     reader = Encoder(inputs.output_size, 4, cell=cell, bidirectional=both, num_layers=layers)
-    pattern = PATTERNS[name](inputs, reader, num_labels=LABELS, **options)
+    outputs = {"num_outputs" if name == "generate" else "num_labels": LABELS}
+    pattern = PATTERNS[name](inputs, reader, **outputs, **options)
     return pattern.to(dtype).eval()
 
 
@@ -298,6 +305,11 @@ def loss_over_padding(scores, target, **_):
     return functional.cross_entropy(scores.data.flatten(0, 1), clean.data.flatten())
 
 
+def frame_loss_over_padding(scores, target):
+    clean = target.masked(0)
+    return functional.binary_cross_entropy_with_logits(scores.data, clean.data) * LABELS
+
+
 def partition_without_lengths(scores, chain):
     full = torch.full_like(scores.lengths, scores.data.size(1))
     return crf.log_partition_in_logs(Padded(scores.masked().data, full), chain)
@@ -329,6 +341,14 @@ PLANTED = {
         {"kind": "convolved spelling"},
     ),
     "loss over padding": ("tag", tag, "cross_entropy", loss_over_padding, {}),
+    "language loss over padding": ("generate", generate, "cross_entropy", loss_over_padding, {}),
+    "frame loss over padding": (
+        "generate",
+        generate,
+        "frame_cross_entropy",
+        frame_loss_over_padding,
+        {"kind": "numbers"},
+    ),
     "crf without lengths": ("tag", crf, "log_partition", partition_without_lengths, {"crf": True}),
 }
 

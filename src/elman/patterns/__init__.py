@@ -1,9 +1,10 @@
 """Networks and their loss, one file for each shape of network, built from sizes and tensors."""
 
 from elman.patterns.classify import Classifier
+from elman.patterns.generate import LanguageModel
 from elman.patterns.pattern import Pattern
 from elman.patterns.tag import Tagger
 
-PATTERNS: dict[str, type[Pattern]] = {"classify": Classifier, "tag": Tagger}
+PATTERNS: dict[str, type[Pattern]] = {"classify": Classifier, "tag": Tagger, "generate": LanguageModel}
 
-__all__ = ["PATTERNS", "Classifier", "Pattern", "Tagger"]
+__all__ = ["PATTERNS", "Classifier", "LanguageModel", "Pattern", "Tagger"]

@@ -1,6 +1,9 @@
 """BACKPROPAGATION THROUGH TIME: how far back in time the gradient of a step's loss flows.
 
-Two objects with one method. Both take one batch, leave gradients on the parameters, and give the loss.
+Three objects with one method. Each takes one batch, leaves gradients on the parameters, and gives the loss.
+What one carries from batch to batch is saved in every checkpoint.
+
+Shape legend: B batch, L layers, H hidden.
 """
 
 from abc import ABC, abstractmethod
@@ -8,7 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from elman.errors import ConfigError
+from elman.cells import State
+from elman.errors import CheckpointError, ConfigError
+from elman.patterns.generate import LanguageModel
 from elman.patterns.pattern import Pattern
 
 
@@ -18,6 +23,22 @@ class GradientRule(ABC):
     @abstractmethod
     def backward(self, pattern: Pattern, batch: Any) -> Tensor:
         """Add the gradients of the batch's loss to the parameters and return the loss, detached: *scalar*."""
+
+    def carried(self) -> dict[str, Tensor]:
+        """Return what the next batch needs of the former ones; nothing, unless a subclass carries a state."""
+        return {}
+
+    def carry_on(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `carried` gave.
+
+        Raises:
+            CheckpointError: something was carried where nothing is.
+        """
+        if tensors:
+            raise CheckpointError(
+                "the checkpoint was made while a state was carried through a running text, but this training "
+                "carries none; resume with the same data and settings."
+            )
 
 
 class FullBPTT(GradientRule):
@@ -54,3 +75,36 @@ class TruncatedBPTT(GradientRule):
         loss = pattern.loss(batch, window=self.window)
         loss.backward()
         return loss.detach()
+
+
+class StreamBPTT(GradientRule):
+    """Carry the state from one window of a running sequence to the next, and the gradient not.
+
+    A batch that continues the former one starts from its final state; any other starts from the pattern's own
+    initial state. The weights move between two windows, so the state that is carried was made by the weights
+    of that time. A state that is not finite is dropped: the next window starts afresh.
+
+    Source: Williams & Peng 1990, section 3, with k1 = k2 = the window; Mikolov et al. 2010.
+    """
+
+    def __init__(self) -> None:
+        self.state: State | None = None
+
+    def backward(self, pattern: Pattern, batch: Any) -> Tensor:
+        if not isinstance(pattern, LanguageModel):
+            raise ConfigError(
+                f"a {type(pattern).__name__} cannot be trained on a stream; a LanguageModel can."
+            )
+        loss, state = pattern.loss_and_state(batch, self.state if batch.continues else None)
+        loss.backward()
+        state = tuple(part.detach() for part in state)
+        self.state = state if all(bool(part.isfinite().all()) for part in state) else None
+        return loss.detach()
+
+    def carried(self) -> dict[str, Tensor]:
+        """Return the parts of the state, each [L, B, H]; nothing before the first window."""
+        return {str(index): part for index, part in enumerate(self.state or ())}
+
+    def carry_on(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `carried` gave."""
+        self.state = tuple(tensors[str(index)].clone() for index in range(len(tensors))) or None

@@ -69,8 +69,8 @@ def fit(
         CheckpointError: no checkpoint is whole, or they belong to another network or other data.
         ConfigError: `evaluate` does not give the plan's metric.
     """
-    gradient = plan.gradient_rule()
     training = _Training(pattern, batches, plan, evaluate, store, observers)
+    gradient = training.gradient
     optimizer, schedule, progress = training.optimizer, training.schedule, training.begin(resume)
     with StopOnSignal() as stop:
         while (reason := progress.reason_to_end(plan)) is None:
@@ -119,6 +119,7 @@ class _Training:
     ) -> None:
         self.pattern, self.batches, self.plan = pattern, batches, plan
         self.evaluate, self.store, self.observers = evaluate, store, observers
+        self.gradient = plan.gradient_rule()
         self.optimizer = Optimizer(pattern, rule=plan.optimizer, weight_decay=plan.weight_decay)
         self.schedule = Schedule(
             plan.learning_rate,
@@ -142,7 +143,12 @@ class _Training:
         if found is not None:
             tensors, state = found
             self.progress = snapshot.put_back(
-                tensors, state, self.pattern, self.optimizer, num_batches=self.batches.num_batches
+                tensors,
+                state,
+                self.pattern,
+                self.optimizer,
+                self.gradient,
+                num_batches=self.batches.num_batches,
             )
             self._restore_best(tensors)
         for observer in self.observers:
@@ -282,7 +288,7 @@ class _Training:
             return None
         self.progress.seconds += self._lap()
         tensors, state = snapshot.take(
-            self.pattern, self.optimizer, self.progress, num_batches=self.batches.num_batches
+            self.pattern, self.optimizer, self.progress, self.gradient, num_batches=self.batches.num_batches
         )
         path = self.store.save(self.progress.step, tensors, state, best_step=self.progress.best_step)
         self.saved = time.perf_counter()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from elman.errors import CheckpointError, ConfigError
-from elman.training.bptt import FullBPTT, GradientRule, TruncatedBPTT
+from elman.training.bptt import FullBPTT, GradientRule, StreamBPTT, TruncatedBPTT
 
 Reason = Literal["finished", "patience", "time"]
 
@@ -25,6 +25,7 @@ class Plan:
         decay: "none", "linear" or "cosine", over all steps of all epochs.
         clip_norm: largest norm of the gradient; 0: no clipping.
         bptt_window: steps between two cuts of the gradient; None: never cut.
+        is_stream: whether a batch may continue the former one; the state is then carried on.
         metric: the validation metric that picks the best weights.
         larger_is_better: whether more of it is better.
         patience: stop after so many epochs without a better metric; None: never.
@@ -40,6 +41,7 @@ class Plan:
     decay: str = "none"
     clip_norm: float = 5.0
     bptt_window: int | None = None
+    is_stream: bool = False
     metric: str = "loss"
     larger_is_better: bool = False
     patience: int | None = None
@@ -55,7 +57,9 @@ class Plan:
             )
 
     def gradient_rule(self) -> GradientRule:
-        """Return how far back in time the gradient flows."""
+        """Return how far back in time the gradient flows; in a stream, as far as a batch reaches."""
+        if self.is_stream:
+            return StreamBPTT()
         return FullBPTT() if self.bptt_window is None else TruncatedBPTT(self.bptt_window)
 
 

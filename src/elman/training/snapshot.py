@@ -1,7 +1,8 @@
 """SNAPSHOT: everything that decides what happens next, as tensors and JSON; taken and put back.
 
-Weights, the optimiser's averages, torch's random state, and the position in the data (`Progress`). The
-learning rate and the order of the batches are pure functions of the position, so they need not be stored.
+Weights, the optimiser's averages, the state carried through a stream, torch's random state, and the position
+in the data (`Progress`). The learning rate and the order of the batches are pure functions of the position,
+so they need not be stored.
 """
 
 import logging
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.errors import CheckpointError
+from elman.training.bptt import GradientRule
 from elman.training.optim import Optimizer
 from elman.training.plan import Progress
 
@@ -18,11 +20,17 @@ logger = logging.getLogger("elman")
 
 
 def take(
-    pattern: nn.Module, optimizer: Optimizer, progress: Progress, *, num_batches: int
+    pattern: nn.Module,
+    optimizer: Optimizer,
+    progress: Progress,
+    gradient: GradientRule,
+    *,
+    num_batches: int,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the tensors and the state of a checkpoint (tensors are not copied: save them at once)."""
     tensors = {f"weights/{name}": tensor for name, tensor in pattern.state_dict().items()}
     tensors |= {f"optimizer/{name}": tensor for name, tensor in optimizer.state_dict().items()}
+    tensors |= {f"carried/{name}": tensor for name, tensor in gradient.carried().items()}
     tensors["random/cpu"] = torch.get_rng_state()
     device = device_of(pattern)
     if device.type == "cuda":
@@ -39,10 +47,11 @@ def put_back(
     state: dict[str, Any],
     pattern: nn.Module,
     optimizer: Optimizer,
+    gradient: GradientRule,
     *,
     num_batches: int,
 ) -> Progress:
-    """Set weights, averages and random state to those of a checkpoint, and return where it stood.
+    """Set weights, averages, carried and random state to those of a checkpoint; return where it stood.
 
     Raises:
         CheckpointError: it belongs to another network or to other data.
@@ -54,8 +63,9 @@ def put_back(
         )
     load_weights_into(pattern, with_prefix(tensors, "weights/"))
     optimizer.load_state_dict(with_prefix(tensors, "optimizer/"))
-    torch.set_rng_state(tensors["random/cpu"])
     device = device_of(pattern)
+    gradient.carry_on({name: part.to(device) for name, part in with_prefix(tensors, "carried/").items()})
+    torch.set_rng_state(tensors["random/cpu"])
     if device.type == "cuda" and "random/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random/cuda"], device)
     now = environment(pattern)
