@@ -11,8 +11,10 @@ from torch import Tensor
 
 from elman.baselines.bag_of_words import BagOfWords
 from elman.baselines.baseline import Baseline
+from elman.baselines.column_markov import ColumnMarkov
 from elman.baselines.counting import Majority, MostFrequentTag
 from elman.baselines.frame_means import FrameMeans
+from elman.baselines.ngram import NGram
 from elman.errors import CheckpointError
 
 BASELINES: dict[str, type[Baseline]] = {
@@ -20,9 +22,21 @@ BASELINES: dict[str, type[Baseline]] = {
     "MostFrequentTag": MostFrequentTag,
     "BagOfWords": BagOfWords,
     "FrameMeans": FrameMeans,
+    "NGram": NGram,
+    "ColumnMarkov": ColumnMarkov,
 }
 
-__all__ = ["BASELINES", "BagOfWords", "Baseline", "FrameMeans", "Majority", "MostFrequentTag", "from_tensors"]
+__all__ = [
+    "BASELINES",
+    "BagOfWords",
+    "Baseline",
+    "ColumnMarkov",
+    "FrameMeans",
+    "Majority",
+    "MostFrequentTag",
+    "NGram",
+    "from_tensors",
+]
 
 
 def from_tensors(tensors: dict[str, Tensor]) -> Baseline:
