@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from elman.errors import ConfigError
 
-TaskName = Literal["classify", "tag"]
+TaskName = Literal["classify", "tag", "generate"]
 CellName = Literal["rnn", "gru", "lstm"]
-KindName = Literal["text", "series"]
+KindName = Literal["text", "series", "stream"]
 TokensName = Literal["words", "characters"]
 PoolingName = Literal["last", "mean", "max", "attention", "mean+max"]
 EmbeddingName = Literal["trainable", "sparse", "frozen", "one-hot"]
@@ -41,16 +41,23 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     # What, and on which data
-    task: TaskName | None = Field(None, description="classify: one label a sequence; tag: one label a step.")
+    task: TaskName | None = Field(
+        None, description="classify: one label a sequence; tag: one label a step; generate: what comes next."
+    )
     kind: KindName | None = Field(
-        None, description="Text or series of numbers (default: seen from the input)."
+        None, description="Texts, series of numbers, or one running text (default: seen from the input)."
     )
     input: str | None = Field(None, description="Input column (default: the first; several: a,b,c).")
     target: str | None = Field(
         None, description="Target column, by name or 1-based number (default: the last)."
     )
+    condition: str | None = Field(
+        None, description="generate: column of the class or numbers that each sequence is made from."
+    )
     columns: str | None = Field(None, description="Names for a file without a header: text,label.")
-    train: str | None = Field(None, description="Training data: .csv .tsv .jsonl .parquet .conll .conllu .")
+    train: str | None = Field(
+        None, description="Training data: .csv .tsv .jsonl .parquet .conll .conllu .txt ."
+    )
     valid: str | float | None = Field(
         None, description="Validation file, or fraction of train (default 0.1)."
     )
@@ -80,6 +87,7 @@ class Settings(BaseModel):
     pairs: bool | None = Field(None, description="Also give each pair of neighbouring tokens a vector.")
     initial_state: InitialStateName = Field("zeros", description="The state before the first step.")
     pooling: PoolingName | None = Field(None, description="classify: how a sequence becomes one vector.")
+    tied: bool | None = Field(None, description="generate: read and write tokens by the same vectors.")
     crf: bool | None = Field(None, description="tag: score whole tag sequences (default: for BIO tags).")
     dropout: Rate | None = Field(None, description="Share of units switched off while training.")
     input_dropout: Rate | None = Field(None, description="The same for what the first layer reads.")
@@ -108,7 +116,7 @@ class Settings(BaseModel):
     decay: DecayName | None = Field(None, description="How the rate falls to zero after that.")
     clip_norm: NonNegative | None = Field(None, description="Largest norm of the gradient; 0: no clipping.")
     bptt_window: Count | None = Field(
-        None, description="Cut the gradient every so many steps (default: never)."
+        None, description="Cut the gradient every so many steps (default: never; 128 in a running text)."
     )
     class_weights: ClassWeightsName = Field("none", description="classify: balanced weighs rare labels up.")
     metric: str | None = Field(None, description="Validation metric that picks the best weights.")
@@ -126,6 +134,7 @@ class TrainArguments(TypedDict, total=False):
     kind: KindName
     input: str
     target: str
+    condition: str
     columns: str
     train: Any
     valid: Any
@@ -145,6 +154,7 @@ class TrainArguments(TypedDict, total=False):
     pairs: bool
     initial_state: InitialStateName
     pooling: PoolingName
+    tied: bool
     crf: bool
     dropout: float
     input_dropout: float
@@ -237,7 +247,9 @@ def _not_valid(error: Any, source: str) -> str:
     return f"{place} is not valid; expected {told}."
 
 
-_FLAG = re.compile(r"(?<![\w-])--(no-)?([a-z][a-z-]*)(?: ([A-Z]{3,}\b|\{[^}]*\}|classify\b|tag\b))?")
+_FLAG = re.compile(
+    r"(?<![\w-])--(no-)?([a-z][a-z-]*)(?: ([A-Z]{3,}\b|\{[^}]*\}|classify\b|tag\b|generate\b))?"
+)
 
 
 def in_python(message: str) -> str:

@@ -1,7 +1,7 @@
 """DATASET: the three parts of the data (train, valid, test), read and split as the settings say."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from elman.config import Settings, split_names
 from elman.data.example import Example
 from elman.data.read import Reading, examples_from, read_examples
-from elman.data.split import split
+from elman.data.split import split, split_stream
 from elman.errors import ConfigError, DataError
 from elman.run_folder import fingerprint
 
@@ -26,7 +26,7 @@ class Dataset:
     """Examples of each part, and where they came from.
 
     Args:
-        kind: "text" or "series".
+        kind: "text", "series" or "stream".
         train, valid, test: the examples; `test` is empty where none was asked for.
         sources: part -> what it came from, in words.
         input_columns, target_column: the columns that were read; none for pairs in memory.
@@ -42,6 +42,10 @@ class Dataset:
 
     def name_columns(self, settings: Settings) -> Settings:
         """Return the settings with the columns that were read, so that other files are read alike."""
+        if settings.task == "generate" and self.input_columns:
+            return settings.model_copy(
+                update={"input": ",".join(self.input_columns), "condition": self.target_column}
+            )
         if self.target_column is None:
             return settings
         return settings.model_copy(
@@ -49,12 +53,16 @@ class Dataset:
         )
 
     def counts(self) -> str:
-        """Return one line that says how many examples each part has, and where from."""
+        """Return one line that says how many examples (of a running text: characters) each part has."""
         return "; ".join(
-            f"{part} {len(getattr(self, part)):,} ({self.sources[part]})"
-            for part in PARTS
-            if getattr(self, part)
+            f"{part} {self._size(part)} ({self.sources[part]})" for part in PARTS if getattr(self, part)
         )
+
+    def _size(self, part: str) -> str:
+        examples = getattr(self, part)
+        if self.kind == "stream":
+            return f"{sum(len(example.input) for example in examples):,} characters"
+        return f"{len(examples):,}"
 
     def to_json(self) -> dict[str, Any]:
         """Return what `config.json` holds: by it a resumed run knows that the data are the same."""
@@ -77,15 +85,30 @@ def read_part(settings: Settings, source: Any, *, kind: str | None, need_target:
         source: a path; or pairs, dicts or a data frame.
         kind: "text" or "series" where it is known already.
         need_target: whether a row without a target is an error.
+
+    Raises:
+        ConfigError: generate is given a target, or another task a condition; or a running text that is none.
     """
-    read = partial(read_examples if isinstance(source, str | Path) else examples_from, source)
-    return read(
+    is_generate = settings.task == "generate"
+    if is_generate and settings.target is not None:
+        raise ConfigError("generate has no target; what sequences are made from is named with --condition.")
+    if settings.condition is not None and not is_generate:
+        raise ConfigError("condition is for --task generate; the column of labels is named with --target.")
+    is_file = isinstance(source, str | Path)
+    if kind == "stream" and not str(source).lower().endswith(".txt"):
+        raise ConfigError("a running text (kind stream) is a .txt file; a table holds a text in each row.")
+    read = partial(read_examples if is_file else examples_from, source)
+    reading = read(
         input=split_names(settings.input) or None,
-        target=settings.target,
+        target=settings.condition if is_generate else settings.target,
         columns=split_names(settings.columns) or None,
         kind=kind,
-        need_target=need_target,
+        need_target=settings.condition is not None if is_generate else need_target,
     )
+    if is_generate and settings.condition is None:  # whatever else stands in the row
+        bare = [replace(example, target=None) for example in reading.examples]
+        return replace(reading, examples=bare, target_column=None)
+    return reading
 
 
 def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
@@ -113,7 +136,14 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
             continue
         if isinstance(source, int | float):
             parts["train"], parts[part] = _hold_out(
-                parts["train"], source, part, settings, len(reading.examples)
+                parts["train"],
+                source,
+                part,
+                settings,
+                total=sum(len(example.input) for example in reading.examples)
+                if reading.kind == "stream"
+                else len(reading.examples),
+                is_stream=reading.kind == "stream",
             )
             words[part] = f"{source:g} of train"
         else:
@@ -135,6 +165,8 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
 def _columns_read(reading: Reading) -> tuple[Sequence[str], str | None]:
     """Return the columns of the training data, to be read in other files too; none without names."""
     names = [*reading.input_columns, reading.target_column or ""]
+    if reading.kind == "stream":
+        return (), None
     if reading.columns == ["input", "target"] or any("," in name for name in names):
         return (), None
     return reading.input_columns, reading.target_column
@@ -149,28 +181,40 @@ def _with_columns_of(reading: Reading, settings: Settings, train: Any, source: A
     is_numbered = isinstance(train, str | Path) and all(name.isdigit() for name in reading.columns)
     if target is None or (is_numbered and Path(train).suffix != Path(str(source)).suffix):
         return settings
+    if settings.task == "generate":
+        return settings.model_copy(update={"input": settings.input or ",".join(inputs)})
     found = {"input": settings.input or ",".join(inputs), "target": settings.target or target}
     return settings.model_copy(update=found)
 
 
 def _hold_out(
-    examples: Sequence[Example], fraction: float, part: str, settings: Settings, total: int
+    examples: Sequence[Example],
+    fraction: float,
+    part: str,
+    settings: Settings,
+    *,
+    total: int,
+    is_stream: bool,
 ) -> tuple[Sequence[Example], Sequence[Example]]:
-    """Take `fraction` of all that the training file held; by label for classify."""
+    """Take `fraction` of all that the training file held: by label for classify, the end of a stream."""
     if not 0 < fraction < 1:
         raise ConfigError(
             f"{part} = {fraction:g} is not a fraction; give a number between 0 and 1, or a file."
         )
-    if len(examples) < 2:
+    if len(examples) < 2 and not is_stream:
         raise DataError(
             f"the training data have {total} example(s), too few to hold some out for {part}; "
             f"add examples, or name a file with --{part}."
         )
-    share = fraction * total / len(examples)
+    share = fraction * total / (len(examples[0].input) if is_stream else len(examples))
     if share >= 1:
         raise ConfigError(
-            f"valid and test take all {total} examples and leave none to train on; lower the fractions."
+            f"valid and test take all {total} {'characters' if is_stream else 'examples'} and leave none to "
+            "train on; lower the fractions."
         )
+    if is_stream:
+        stay, held = split_stream(examples[0].input, share)
+        return [replace(examples[0], input=stay)], [replace(examples[0], input=held)]
     return split(examples, share, seed=settings.seed, stratify=settings.task == "classify")
 
 

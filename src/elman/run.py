@@ -1,6 +1,6 @@
 """RUN: a trained model with everything that is known of it, brought back from its folder by `load`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,15 @@ from elman.data.example import Example
 from elman.data.values import to_array
 from elman.dataset import read_part
 from elman.errors import CheckpointError, ConfigError, DataError, RunError
+from elman.patterns.generate import LanguageModel
 from elman.patterns.pattern import Pattern
 from elman.run_folder import read_config, read_journal, read_json
+from elman.search.sampling import Sampling
 from elman.tasks import task_from_json
+from elman.tasks.generate import Generate
 from elman.tasks.inputs import Inputs, SeriesInputs, TokenInputs
 from elman.tasks.task import Evaluation, Prediction, Task
+from elman.tasks.writing import Writing, write, write_frames
 from elman.training.checkpoint import load_weights
 
 
@@ -84,13 +88,86 @@ class Run:
         with torch.inference_mode():
             return self.task.predict(self.model.eval(), examples)
 
+    def generate(
+        self,
+        prompt: str | Sequence[str] = "",
+        *,
+        length: int = 300,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        repetition_penalty: float = 1.0,
+        greedy: bool = False,
+        seed: int = 0,
+        count: int = 1,
+        stop: str | None = None,
+        condition: Any = None,
+    ) -> list[Prediction]:
+        """Return what the model writes after each prompt, `count` times; of a model of frames, the frames.
+
+        Args:
+            prompt: a text, or several; "": from nothing. A model of frames has no prompt.
+            length: tokens (or frames) to write, at most.
+            temperature, top_k, top_p, repetition_penalty, greedy: see `elman.search.sampling.Sampling`.
+            seed: the same seed writes the same.
+            count: texts after each prompt.
+            stop: end a text before this.
+            condition: the class or the numbers that a sequence is made from.
+
+        Raises:
+            ConfigError: the run does not generate, or a value does not fit the model.
+            DataError: a prompt holds what training never saw.
+        """
+        sampling = Sampling(temperature, top_k, top_p, repetition_penalty, greedy)
+        how = Writing(length, sampling, seed, stop, condition)
+        return self.write([prompt] if isinstance(prompt, str) else list(prompt), how, count=count)
+
+    def write(self, prompts: Sequence[str], how: Writing, *, count: int = 1) -> list[Prediction]:
+        """Return what the model writes after each prompt, `count` times; see `generate`."""
+        task, model = self.generating_task(), self._language_model()
+        if count < 1:
+            raise ConfigError(f"count is {count}; at least 1 was expected.")
+        if not task.is_text:
+            if any(prompts):
+                raise ConfigError("this model makes frames from silence and takes no prompt; leave it out.")
+            made = write_frames(task, model, count * len(prompts), how)
+            return [Prediction(input="", prediction=frames) for frames in made]
+        repeated = [each for each in prompts for _ in range(count)]
+        written = task.write(model, repeated, how) if repeated else []
+        return [Prediction(each, text) for each, text in zip(repeated, written, strict=True)]
+
+    def stream(self, prompt: str, how: Writing) -> Iterator[str]:
+        """Yield what the model writes after a prompt, piece by piece as it forms."""
+        task, model = self.generating_task(), self._language_model()
+        return (pieces[0] for pieces in write(task, model, [prompt], how))
+
+    def generating_task(self) -> Generate:
+        """Return the task of a run that writes.
+
+        Raises:
+            ConfigError: it is of another task.
+        """
+        if not isinstance(self.task, Generate):
+            raise ConfigError(
+                f"this run is of the task {self.task.name} and writes nothing; use its labels: elman predict "
+                "RUN (from Python: run.predict(inputs))."
+            )
+        return self.task
+
+    def _language_model(self) -> LanguageModel:
+        assert isinstance(self.model, LanguageModel)  # of Generate.build
+        return self.model.eval()
+
     def evaluate(self, data: Any) -> Evaluation:
         """Return the scores of the model, and of its baseline, on a labelled file or labelled rows.
 
         Args:
             data: a path, or pairs, dicts or a data frame with the columns of the training data.
         """
-        reading = read_part(self.chosen, data, kind=self.task.inputs.kind)
+        kind = self.task.inputs.kind
+        if isinstance(self.task, Generate):
+            kind = str(self.chosen.kind)
+        reading = read_part(self.chosen, data, kind=kind)
         return score(self.task, self.model, self.baseline, reading.examples)
 
     def neighbours(self, word: str, count: int = 10) -> list[tuple[str, float]]:

@@ -226,7 +226,8 @@ def _plan(task: Task) -> Plan:
         clip_norm=chosen.clip_norm or 0.0,
         bptt_window=chosen.bptt_window,
         metric=metric,
-        larger_is_better=metric != "loss",
+        is_stream=task.is_stream,
+        larger_is_better=task.is_larger_better(metric),
         patience=chosen.patience,
         max_minutes=chosen.max_minutes,
     )

@@ -19,6 +19,7 @@ usage: elman COMMAND ...
   train      train a model on a file of sequences
   evaluate   score a trained model on a file
   predict    label texts, or every row of a file
+  generate   let a trained model write
   info       show a model: layers, settings, scores, nearest words
   demo       run a worked example on real data; without a name: list them
   bench      time the layers beside torch.nn on this machine
@@ -29,6 +30,8 @@ a first model, and its use:
   elman train --task classify --train reviews.csv --out runs/reviews
   elman train --task tag --train train.conllu --target upos --out runs/pos
   elman predict runs/pos "Pankaj lives in Munich"
+  elman train --task generate --train plays.txt --out runs/poet
+  elman generate runs/poet --prompt "ROMEO:"
 
 elman COMMAND --help shows the flags of a command; elman --version the version.
 """
@@ -38,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("elman.cli.commands", "train"),
     "evaluate": ("elman.cli.commands", "evaluate"),
     "predict": ("elman.cli.commands", "predict"),
+    "generate": ("elman.cli.generate", "generate"),
     "info": ("elman.cli.commands", "info"),
     "demo": ("elman.cli.commands", "demo"),
     "bench": ("elman.cli.commands", "bench"),

@@ -36,6 +36,7 @@ GROUP_HELP = {
 VALUE_NAMES = {
     "input": "COLUMN",
     "target": "COLUMN",
+    "condition": "COLUMN",
     "columns": "A,B,...",
     "train": "FILE",
     "valid": "FILE|SHARE",
@@ -100,6 +101,46 @@ class Predict:
     run: RunFolder
     text: Annotated[Positional[tuple[str, ...]], arg(metavar="[TEXT ...]", help_behavior_hint="")] = ()
     data: Annotated[str, arg(metavar="FILE", help_behavior_hint="")] = ""
+    output: Annotated[str, arg(metavar="FILE.jsonl", help_behavior_hint="")] = ""
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Let a trained model write; the text appears as it forms.
+
+    As in:
+      elman generate runs/poet --prompt "ROMEO:" --length 300 --temperature 0.8 --seed 1
+
+    Args:
+        run: Folder of the run.
+        prompt: What it goes on from (default: nothing).
+        length: Tokens to write, at most.
+        temperature: Below 1 bolder guesses are rarer, above 1 more frequent; 0 is --greedy.
+        top_k: Draw among so many tokens.
+        top_p: Draw among the most probable tokens that have this probability together.
+        repetition_penalty: Above 1, what was written is less likely to come again.
+        greedy: Take the most probable token each time.
+        seed: Seed of the draws.
+        count: How many texts.
+        stop: End a text before this.
+        condition: The class, or the numbers with commas, that it is made from.
+        output: Write one JSON object a text to this file.
+        json: Print one JSON object and nothing else.
+    """
+
+    run: RunFolder
+    prompt: Annotated[str, arg(metavar="TEXT", help_behavior_hint="")] = ""
+    length: int = 300
+    temperature: float = 0.8
+    top_k: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    top_p: Annotated[float | None, arg(metavar="NUMBER", help_behavior_hint="")] = None
+    repetition_penalty: float = 1.0
+    greedy: Annotated[bool, FlagCreatePairsOff, arg(help_behavior_hint="")] = False
+    seed: int = 0
+    count: int = 1
+    stop: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
+    condition: Annotated[str | None, arg(metavar="CLASS|A,B,...", help_behavior_hint="")] = None
     output: Annotated[str, arg(metavar="FILE.jsonl", help_behavior_hint="")] = ""
     json: Json = False
 
@@ -178,6 +219,7 @@ USAGE = {
     "train": "elman train [CONFIG.toml] --task classify --train FILE --out FOLDER",
     "evaluate": "elman evaluate RUN --data FILE",
     "predict": 'elman predict RUN "a text", or elman predict RUN --data FILE',
+    "generate": 'elman generate RUN --prompt "a text"',
     "info": "elman info RUN",
     "demo": "elman demo [NAME]",
     "bench": "elman bench [--quick]",
@@ -215,7 +257,7 @@ def command_grammar(kind: type, name: str) -> Grammar:
         required=[flag for flag, member in flags.items() if member.default is MISSING],
         at_least=sum(member.default is MISSING for member in places),
         at_most=None if any(member.default == () for member in places) else len(places),
-        lone=["json", "quick"],
+        lone=["json", "quick", "greedy"],
     )
 
 

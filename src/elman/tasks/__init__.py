@@ -4,10 +4,11 @@ from typing import Any
 
 from elman.config import Settings
 from elman.tasks.classify import Classify
+from elman.tasks.generate import Generate
 from elman.tasks.tag import Tag
 from elman.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {"classify": Classify, "tag": Tag}
+TASKS: dict[str, type[Task]] = {"classify": Classify, "tag": Tag, "generate": Generate}
 
 
 def task_from_json(chosen: Settings, values: dict[str, Any]) -> Task:

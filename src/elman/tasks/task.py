@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from elman.baselines import Baseline
 from elman.config import Settings, unknown_name
-from elman.data.batches import Batch, Batches, Encoded
+from elman.data.batches import Batch, Batches, Encoded, StreamBatches
 from elman.data.example import Example
 from elman.data.vectors import Vectors, read_vectors
 from elman.data.vocab import Vocab
@@ -152,7 +152,7 @@ class Task(ABC):
         return cls(chosen, inputs_from_json(values["inputs"]), Vocab.from_json(values["labels"]))
 
     @abstractmethod
-    def batches(self, examples: Sequence[Example]) -> Batches:
+    def batches(self, examples: Sequence[Example]) -> Batches | StreamBatches:
         """Return the examples as ids or numbers, to be taken in batches."""
 
     @abstractmethod
@@ -170,6 +170,19 @@ class Task(ABC):
     @abstractmethod
     def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, float]:
         """Return the baseline's scores on labelled examples, under the same names as the network's."""
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the training data are one running sequence, through which the state is carried."""
+        return False
+
+    def is_larger_better(self, metric: str) -> bool:
+        """Say whether more of a metric is better."""
+        return metric != "loss"
+
+    def samples(self, pattern: Any) -> list[tuple[str, str]]:
+        """Return what the network makes by itself, (how, what), for the report; nothing for most tasks."""
+        return []
 
     def build_fresh(self) -> Pattern:
         """Return a network with initial weights: drawn, and pre-trained vectors where they were given."""

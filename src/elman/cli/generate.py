@@ -1,0 +1,72 @@
+"""`elman generate`: a trained model writes, to the terminal as it forms, or to a file.
+
+What the model writes goes to standard output as it is, but for characters that would steer a terminal, which
+are shown as pictures of themselves there. Everything else that is said goes to standard error.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elman.cli.commands import print_json, write_lines
+from elman.cli.flags import Generate, read_command
+
+if TYPE_CHECKING:
+    from elman.tasks.task import Prediction
+
+RULE = "-" * 40
+"""Stands between two texts."""
+
+
+def generate(arguments: Sequence[str]) -> int:
+    """Let a model write."""
+    wanted = read_command(Generate, arguments, "generate")
+    from elman.run import load
+    from elman.search.sampling import Sampling
+    from elman.tasks.writing import Writing
+
+    run = load(wanted.run)
+    sampling = Sampling(
+        wanted.temperature, wanted.top_k, wanted.top_p, wanted.repetition_penalty, wanted.greedy
+    )
+    how = Writing(wanted.length, sampling, wanted.seed, wanted.stop, wanted.condition)
+    if wanted.count == 1 and not wanted.json and not wanted.output and run.generating_task().is_text:
+        pieces = run.stream(wanted.prompt, how)
+        first = next(pieces, "")  # before the prompt is shown: it may be refused
+        show([wanted.prompt, first])
+        show(pieces)
+        print()
+        return 0
+    texts = run.write([wanted.prompt], how, count=wanted.count)
+    if wanted.output:
+        write_lines(Path(wanted.output), texts)
+        print(f"{len(texts):,} written to {wanted.output}", file=sys.stderr)
+    if wanted.json:
+        print_json({"predictions": [text.to_json() for text in texts]})
+    elif not wanted.output:
+        show_all(texts)
+    return 0
+
+
+def show(pieces: Iterable[str]) -> None:
+    """Print pieces of text as they come, side by side."""
+    from elman import tables
+
+    for piece in pieces:
+        if sys.stdout.isatty():
+            piece = "\n".join(tables.visible(line) for line in piece.split("\n"))
+        print(piece, end="", flush=True)
+
+
+def show_all(texts: Sequence["Prediction"]) -> None:
+    """Print texts with a line between them; frames as a JSON array, a sequence a line."""
+    for place, text in enumerate(texts):
+        if not isinstance(text.prediction, str):
+            print(json.dumps(text.prediction))
+            continue
+        if place:
+            print(RULE)
+        show([text.input, text.prediction])
+        print()
