@@ -20,6 +20,7 @@ from elman.report_sections import (
     errors_section,
     mistakes_section,
     result_section,
+    samples_section,
     settings_section,
     training_section,
 )
@@ -38,7 +39,7 @@ class ReportData:
 
     Args:
         title: the run's name.
-        task: "classify" or "tag".
+        task: the name of the task.
         metric: the metric that picked the best weights.
         settings: the settings that were given.
         chosen: all settings, with what was chosen.
@@ -49,6 +50,7 @@ class ReportData:
         timing: the rows of `timing.jsonl`.
         evaluation: labels, confusion, mistakes and lengths of the part that is shown.
         split: which part that is, "test" or "valid".
+        samples: what the model wrote by itself: how, and the text.
     """
 
     title: str
@@ -63,6 +65,7 @@ class ReportData:
     timing: Sequence[Mapping[str, Any]] = ()
     evaluation: "Evaluation | None" = None
     split: str = "test"
+    samples: Sequence[tuple[str, str]] = ()
 
 
 def write_report(path: str | Path, data: ReportData) -> None:
@@ -102,6 +105,7 @@ def make_page(data: ReportData) -> str:
         result_section(data),
         training_section(data, charts),
         errors_section(data),
+        samples_section(data),
         mistakes_section(data),
         data_section(data, charts),
         settings_section(data),

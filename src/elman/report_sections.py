@@ -306,6 +306,16 @@ def _around(text: str) -> str:
     return ("… " if start else "") + " ".join(words[start:stop]) + (" …" if stop < len(words) else "")
 
 
+def samples_section(data: "ReportData") -> Html:
+    """Return what the model wrote by itself, one text beside the other."""
+    if not data.samples:
+        return Html("")
+    texts = [Html(f'<div><h3>{safe(how)}</h3><pre class="sample">{safe(text)}</pre></div>')
+             for how, text in data.samples]  # fmt: skip
+    note = "Written from nothing. Below 1, a temperature makes what is likely likelier still."
+    return section("What it writes", Html(f'<div class="columns three">{join(texts)}</div>'), note)
+
+
 def data_section(data: "ReportData", charts: Mapping[str, Any]) -> Html:
     """Return how many examples each part has and where from, sizes of vocabularies, and lengths."""
     rows: list[Html] = []

@@ -270,6 +270,7 @@ def _finish(run: Run, dataset: Dataset, outcome: Outcome, seconds: float) -> Non
             timing=run.timing,
             evaluation=evaluation,
             split=part,
+            samples=run.task.samples(run.model),
         ),
     )
 

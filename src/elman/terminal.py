@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 
 from elman import tables
+from elman.tasks.generate import Generate
 
 if TYPE_CHECKING:
     from elman.run import Run
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 SHOWN_SAMPLES = 3
 """Predictions on held-out sequences that are shown when a training is over."""
+
+SHOWN_TEMPERATURE = 0.8
+SAMPLE = "written from nothing"
+"""The text that is shown when a model that generates is trained."""
 
 NO_TOKENS = "(no tokens, so no tags)"
 
@@ -47,7 +52,9 @@ def outcome(run: "Run") -> str:
         tables.scores_table(metrics, part_name),
         paint(tables.verdict(metrics, metric, f"the {part_name} part"), BOLD),
     ]
-    if run.held_out:
+    if isinstance(run.task, Generate):
+        blocks += _written(run)
+    elif run.held_out:
         # Spread out, because files are often sorted by label.
         places = range(0, len(run.held_out), max(1, len(run.held_out) // SHOWN_SAMPLES))
         samples = [run.held_out[place] for place in places[:SHOWN_SAMPLES]]
@@ -58,10 +65,33 @@ def outcome(run: "Run") -> str:
     if run.folder is not None:
         blocks.append(
             f"report   {run.folder / 'report.html'}\n"
-            f"use it   elman predict {quoted(str(run.folder))} {_example(run)}\n"
+            f"use it   {_use(run)}\n"
             f"look in  elman info {quoted(str(run.folder))}"
         )
     return "\n" + "\n\n".join(blocks)
+
+
+def _written(run: "Run") -> list[str]:
+    """Return what a model that generates writes by itself, for a look."""
+    written = dict(run.task.samples(run.model))
+    return [
+        f"{SAMPLE} (temperature {SHOWN_TEMPERATURE:g}):\n\n" + indented(text)
+        for how, text in written.items()
+        if how == f"temperature {SHOWN_TEMPERATURE:g}"
+    ]
+
+
+def indented(text: str, lines: int = 12) -> str:
+    """Return the first lines of a text that a model wrote, set in, and harmless for a terminal."""
+    shown = [tables.visible(line) for line in text.split("\n")][:lines]
+    return "\n".join(f"  {line}".rstrip() for line in shown)
+
+
+def _use(run: "Run") -> str:
+    folder = quoted(str(run.folder))
+    if isinstance(run.task, Generate):
+        return f"elman generate {folder}" + (' --prompt "..."' if run.task.is_text else "")
+    return f"elman predict {folder} {_example(run)}"
 
 
 def _example(run: "Run") -> str:

@@ -6,7 +6,8 @@ are shown as pictures of themselves there. Everything else that is said goes to 
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,14 +33,15 @@ def generate(arguments: Sequence[str]) -> int:
         wanted.temperature, wanted.top_k, wanted.top_p, wanted.repetition_penalty, wanted.greedy
     )
     how = Writing(wanted.length, sampling, wanted.seed, wanted.stop, wanted.condition)
-    if wanted.count == 1 and not wanted.json and not wanted.output and run.generating_task().is_text:
-        pieces = run.stream(wanted.prompt, how)
-        first = next(pieces, "")  # before the prompt is shown: it may be refused
-        show([wanted.prompt, first])
-        show(pieces)
-        print()
-        return 0
-    texts = run.write([wanted.prompt], how, count=wanted.count)
+    with one_thread():
+        if wanted.count == 1 and not wanted.json and not wanted.output and run.generating_task().is_text:
+            pieces = run.stream(wanted.prompt, how)
+            first = next(pieces, "")  # before the prompt is shown: it may be refused
+            show([wanted.prompt, first])
+            show(pieces)
+            print()
+            return 0
+        texts = run.write([wanted.prompt], how, count=wanted.count)
     if wanted.output:
         write_lines(Path(wanted.output), texts)
         print(f"{len(texts):,} written to {wanted.output}", file=sys.stderr)
@@ -48,6 +50,19 @@ def generate(arguments: Sequence[str]) -> int:
     elif not wanted.output:
         show_all(texts)
     return 0
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Use one thread inside the block: a step of one row is too short for a second one to be of use."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def show(pieces: Iterable[str]) -> None:
