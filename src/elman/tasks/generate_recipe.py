@@ -25,6 +25,8 @@ TOKEN_RECIPES: dict[str, dict[str, Any]] = {
 }
 """`bptt_window` is for a running text alone; words' vectors are as wide as the layer, for the tied output."""
 
+FRAMES_RECIPE: dict[str, Any] = {"hidden_size": 256, "input_dropout": 0.2, "dropout": 0.5}
+
 SMALL, LARGE = 30_000, 300_000
 HIDDEN_SIZES = (128, 256, 512)
 """Units for a training text of fewer than SMALL characters, fewer than LARGE, and more."""
@@ -49,7 +51,7 @@ def choose_generate(settings: Settings, train: Sequence[Example], kind: str) -> 
     recipe = RECIPE | {"kind": kind, "batch_size": ROWS}
     if kind == "series":
         refuse_text_settings(settings)
-        recipe |= {"hidden_size": _hidden_size(sum(example.input.size for example in train))}
+        recipe |= FRAMES_RECIPE
     else:
         tokens = settings.tokens or ("characters" if kind == "stream" else choose_cut(settings, train))
         own = TOKEN_RECIPES.get(tokens, TOKEN_RECIPES["words"])
