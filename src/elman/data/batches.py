@@ -34,6 +34,8 @@ class Encoded:
         numbers: *[T, I]*, float32.
         target: the id of a label, one id a step *[T]* int64, one frame a step *[T, I]* float32, or None.
         condition: what a sequence is made from: the id of a class, or numbers *[C]* float32; None: nothing.
+        output: the ids of a sequence that this one becomes, of a length of its own *[U]*, int64; it stands in
+            the target's place.
     """
 
     length: int
@@ -43,6 +45,7 @@ class Encoded:
     numbers: NDArray[np.float32] | None = None
     target: int | Ids | NDArray[np.float32] | None = None
     condition: int | NDArray[np.float32] | None = None
+    output: Ids | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,8 @@ class Batch:
         features: "tokens", "pairs": ids [B, T]; "numbers": [B, T, I]; "spellings": character ids of the
             distinct words [U, C], and "spelling_of": each token's row among those [B, T]; "condition": what
             each sequence is made from, ids [B, 1] or numbers [B, 1, C].
-        target: ids [B] or Padded [B, T], or Padded frames [B, T, I]; None where it is not known.
+        target: ids [B], Padded [B, T] or frames [B, T, I], or Padded [B, U] with lengths of its own; None
+            where it is not known.
         rows: which examples these are.
         steps: real steps in the batch.
         continues: whether each row goes on where the same row of the former batch ended (a stream).
@@ -178,7 +182,22 @@ def _conditions(items: Sequence[Encoded]) -> Padded:
     return Padded(data, torch.ones(len(items), dtype=torch.int64))
 
 
+def _gather_outputs(items: Sequence[Encoded]) -> Padded | None:
+    """Return the output sequences, padded to the longest of them, at least 1; None where there are none."""
+    parts = [item.output for item in items if item.output is not None]
+    if not parts:
+        return None
+    if len(parts) < len(items):
+        raise ShapeError(f"{len(items) - len(parts)} of {len(items)} examples have no output; expected all.")
+    lengths = np.array([len(part) for part in parts], np.int64)
+    mask = np.arange(max(1, int(lengths.max()))) < lengths[:, None]
+    return Padded(_scatter(parts, mask), torch.from_numpy(lengths))
+
+
 def _targets(items: Sequence[Encoded], mask: NDArray[np.bool_], counts: Tensor) -> Padded | Tensor | None:
+    outputs = _gather_outputs(items)
+    if outputs is not None:
+        return outputs
     targets = [item.target for item in items]
     if all(target is None for target in targets):
         return None
@@ -228,6 +247,13 @@ def _cut(rows: Ids, batch_size: int) -> list[list[int]]:
     return [rows[start : start + batch_size].tolist() for start in range(0, len(rows), batch_size)]
 
 
+def _sizes(encoded: Sequence[Encoded]) -> Ids:
+    """Return by what examples are sorted: their length, and among equal ones that of their output."""
+    lengths = np.array([item.length for item in encoded], np.int64)
+    outputs = np.array([0 if item.output is None else len(item.output) for item in encoded], np.int64)
+    return lengths * (int(outputs.max(initial=0)) + 1) + outputs
+
+
 class Batches:
     """The batches of one set of examples, made when they are asked for.
 
@@ -256,7 +282,7 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.spelling_table = spelling_table
-        self._lengths = np.array([item.length for item in self.encoded], np.int64)
+        self._lengths = _sizes(self.encoded)
 
     @property
     def num_batches(self) -> int:

@@ -5,7 +5,8 @@ stand between letters (don't) and one of . , : between digits (3.5, 12:30). A we
 or www.) is one token, without the punctuation that ends it. Every other character that is not white space is
 a token by itself, with the marks that belong to it.
 
-A **character** is a Unicode code point. Texts are brought to Unicode's NFC form first.
+A **character** is a Unicode code point. Texts are brought to Unicode's NFC form first, or for characters
+to NFD where that is asked for.
 """
 
 import functools
@@ -55,14 +56,20 @@ def split_words(text: str) -> list[str]:
     return _word_pattern().findall(unicodedata.normalize("NFC", text))
 
 
-def split_characters(text: str) -> list[str]:
+def split_characters(text: str, form: Literal["nfc", "nfd"] = "nfc") -> list[str]:
     """Return the code points of a text in NFC form, white space included.
+
+    Args:
+        text: any.
+        form: "nfd" takes characters apart: an accent is one by itself, and a Korean syllable its letters.
 
     Example:
         >>> split_characters("e\\u0301a")
         ['é', 'a']
+        >>> len(split_characters("한국", "nfd"))
+        6
     """
-    return list(unicodedata.normalize("NFC", text))
+    return list(unicodedata.normalize("NFD" if form == "nfd" else "NFC", text))
 
 
 def split_spaced_words(text: str) -> list[str]:
@@ -139,6 +146,31 @@ def choose_tokens(sequences: Iterable[str | Sequence[str]]) -> Literal["words", 
     """
     counts = [len(sequence.split()) if isinstance(sequence, str) else 2 for sequence in sequences]
     return "words" if counts and statistics.median(counts) > 1 else "characters"
+
+
+SYMBOL_LENGTH = 2.5
+"""Characters that the tokens between spaces have on average at most where they are sounds or the like."""
+
+ALIKE = 0.95
+"""Share of texts that must be cut alike at spaces and at words, to count as cut already."""
+
+
+def are_symbols(texts: Sequence[str]) -> bool:
+    """Say whether texts are symbols with spaces between them (sounds, notes), or words cut already.
+
+    They are if what stands between spaces is `SYMBOL_LENGTH` characters long on average, or if cutting them
+    into words finds, in nearly all of them, just what stands between spaces.
+
+    Example:
+        >>> are_symbols(["K AE1 T", "D AO1 G Z"]), are_symbols(["I know it.", "No, you don't."])
+        (True, False)
+    """
+    pieces = [piece for text in texts for piece in text.split()]
+    if not pieces:
+        return False
+    if sum(map(len, pieces)) / len(pieces) <= SYMBOL_LENGTH:
+        return True
+    return sum(split_words(text) == text.split() for text in texts) / len(texts) >= ALIKE
 
 
 class Spellings:

@@ -4,7 +4,8 @@ from elman.patterns.classify import Classifier
 from elman.patterns.generate import LanguageModel
 from elman.patterns.pattern import Pattern
 from elman.patterns.tag import Tagger
+from elman.patterns.translate import EncoderDecoder
 
 PATTERNS: dict[str, type[Pattern]] = {"classify": Classifier, "tag": Tagger, "generate": LanguageModel}
 
-__all__ = ["PATTERNS", "Classifier", "LanguageModel", "Pattern", "Tagger"]
+__all__ = ["PATTERNS", "Classifier", "EncoderDecoder", "LanguageModel", "Pattern", "Tagger"]

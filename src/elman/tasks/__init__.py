@@ -7,8 +7,14 @@ from elman.tasks.classify import Classify
 from elman.tasks.generate import Generate
 from elman.tasks.tag import Tag
 from elman.tasks.task import Task
+from elman.tasks.translate import Translate
 
-TASKS: dict[str, type[Task]] = {"classify": Classify, "tag": Tag, "generate": Generate}
+TASKS: dict[str, type[Task]] = {
+    "classify": Classify,
+    "tag": Tag,
+    "generate": Generate,
+    "translate": Translate,
+}
 
 
 def task_from_json(chosen: Settings, values: dict[str, Any]) -> Task:

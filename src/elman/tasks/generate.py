@@ -117,10 +117,6 @@ class Generate(Task):
         """Whether the training data are one running text."""
         return self.chosen.kind == "stream"
 
-    def is_larger_better(self, metric: str) -> bool:
-        """Say that less is better, of each metric."""
-        return False
-
     def sizes(self) -> dict[str, int]:
         """Return the number of tokens or columns, and of classes where there are some."""
         return {name: size for name, size in super().sizes().items() if name != "labels" or size}

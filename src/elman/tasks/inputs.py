@@ -5,6 +5,7 @@ made from training examples alone, turns raw inputs into `Encoded`, and is store
 """
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,7 +17,8 @@ from elman.config import Settings
 from elman.data.batches import Encoded
 from elman.data.example import Example
 from elman.data.series import Standardiser
-from elman.data.text import Spellings, choose_tokens, tokenise
+from elman.data.subwords import Subwords
+from elman.data.text import Spellings, choose_tokens, split_characters, tokenise
 from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 
@@ -36,20 +38,24 @@ class TokenInputs:
 
     Args:
         cut: how a text is cut into tokens: "words", "characters", "spaces" (at white space alone) or
-            "spaced words" (words that keep the white space between them).
+            "spaced words" (words that keep the white space between them), or "subwords".
         lowercase: whether tokens are looked up in lower case (their spelling keeps its case).
         vocab: the tokens.
         characters: the characters of the spellings; None where no spelling is read.
         pairs: the pairs of neighbouring tokens; None where they are not read.
         max_length: tokens that are read of each input; None: all.
+        normal_form: Unicode's form of the characters: "nfc", or "nfd", which takes them apart.
+        subwords: who cuts texts into subwords; None where they are cut otherwise.
     """
 
-    cut: Literal["words", "characters", "spaces", "spaced words"]
+    cut: Literal["words", "characters", "spaces", "spaced words", "subwords"]
     lowercase: bool
     vocab: Vocab
     characters: Vocab | None
     pairs: Vocab | None = None
     max_length: int | None = None
+    normal_form: Literal["nfc", "nfd"] = "nfc"
+    subwords: Subwords | None = None
 
     kind = "text"
 
@@ -57,7 +63,7 @@ class TokenInputs:
         """Return the tokens of an input: those it has, or its text cut as the training text was."""
         raw = example.input
         if isinstance(raw, str):
-            tokens = tokenise(raw, self.cut)
+            tokens = self.cut_text(raw)
         elif isinstance(raw, tuple | list) and all(isinstance(token, str) for token in raw):
             tokens = list(raw)
         else:
@@ -66,6 +72,17 @@ class TokenInputs:
                 "give a string, or a list of tokens."
             )
         return tokens[: self.max_length] if self.max_length else tokens
+
+    def cut_text(self, text: str) -> list[str]:
+        """Return the tokens of a text."""
+        if self.cut == "subwords":
+            assert self.subwords is not None  # both come from `--tokens subwords`
+            return self.subwords.cut(
+                unicodedata.normalize("NFD" if self.normal_form == "nfd" else "NFC", text)
+            )
+        if self.cut == "characters":
+            return split_characters(text, self.normal_form)
+        return tokenise(text, self.cut)
 
     def count_cut(self, examples: Sequence[Example]) -> int:
         """Return how many inputs have more tokens than are read."""
@@ -98,6 +115,8 @@ class TokenInputs:
             "vocab": self.vocab.to_json(),
             "characters": self.characters.to_json() if self.characters else None,
             "pairs": self.pairs.to_json() if self.pairs else None,
+            "normal_form": self.normal_form,
+            "subwords": self.subwords.to_json() if self.subwords else None,
         }
 
     @classmethod
@@ -111,6 +130,8 @@ class TokenInputs:
             characters=Vocab.from_json(characters) if characters else None,
             pairs=Vocab.from_json(pairs) if pairs else None,
             max_length=values["max_length"],
+            normal_form=values.get("normal_form", "nfc"),
+            subwords=Subwords(values["subwords"]) if values.get("subwords") else None,
         )
 
 
@@ -159,8 +180,16 @@ def inputs_from_json(values: dict[str, Any]) -> Inputs:
 
 
 def choose_cut(settings: Settings, train: Sequence[Example]) -> Literal["words", "characters"]:
-    """Return how texts are cut: as asked, else words where most texts have several, else characters."""
-    if settings.tokens is not None:
+    """Return how texts are cut: as asked, else words where most texts have several, else characters.
+
+    Raises:
+        ConfigError: subwords, or cutting at spaces, which only translate can.
+    """
+    if settings.tokens in ("subwords", "spaces"):
+        raise ConfigError(
+            f"tokens = {settings.tokens!r} is for --task translate; choose words or characters."
+        )
+    if settings.tokens == "words" or settings.tokens == "characters":
         return settings.tokens
     return choose_tokens([example.input for example in train])
 

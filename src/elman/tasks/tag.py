@@ -68,6 +68,10 @@ class Tag(Task):
                 raise ConfigError(f"{name} is for --task classify; a tagger gives every token its tag.")
         if settings.class_weights != "none":
             raise ConfigError("class_weights is for --task classify.")
+        if settings.tokens in ("subwords", "spaces"):
+            raise ConfigError(
+                f"tokens = {settings.tokens!r} is for --task translate; a tag stands on a word."
+            )
         is_cut_at_spaces = isinstance(train[0].input, str)
         train = [_aligned(example) for example in train]
         labels = Vocab.build((tag for example in train for tag in example.target), specials=())

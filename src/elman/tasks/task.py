@@ -50,11 +50,14 @@ class Prediction:
 
     Args:
         input: the input as it was given.
-        prediction: the label (classify) or the list of tags (tag).
+        prediction: the label (classify), the list of tags (tag) or the text (translate).
         probabilities: label -> probability, summing to 1 (classify).
         tokens: the tokens that were tagged (tag).
         tags: one tag a token (tag).
         spans: {"start", "end", "label", "text"} of each span, end exclusive, in tokens (BIO tags).
+        score: the log-probability of the whole output, in nats (translate).
+        n_best: {"prediction", "score"} of the best outputs, the best first (translate, where asked for).
+        attention: what the decoder looked at for each token that it wrote (translate); not in `to_json`.
     """
 
     input: Any
@@ -63,16 +66,34 @@ class Prediction:
     tokens: list[str] | None = None
     tags: list[str] | None = None
     spans: list[dict[str, Any]] | None = None
+    score: float | None = None
+    n_best: list[dict[str, Any]] | None = None
+    attention: "Attention | None" = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that say something, ready for `json.dumps`."""
         raw = self.input.tolist() if isinstance(self.input, np.ndarray) else self.input
         out: dict[str, Any] = {"input": raw, "prediction": self.prediction}
-        for name in ("probabilities", "tokens", "tags", "spans"):
+        for name in ("probabilities", "tokens", "tags", "spans", "score", "n_best"):
             value = getattr(self, name)
             if value is not None:
                 out[name] = value
         return out
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Where a decoder looked.
+
+    Args:
+        source: the tokens of the input, S.
+        target: the tokens of the output, U, the stop token last.
+        weights [U, S]: each row sums to 1.
+    """
+
+    source: list[str]
+    target: list[str]
+    weights: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,7 @@ class Evaluation:
         confusion: how often each label (row) was given each label (column); None where it says nothing.
         mistakes: the surest wrong predictions first.
         lengths: steps of each example.
+        views: what the report of one task alone shows, by name, as plain data.
     """
 
     metrics: dict[str, Any]
@@ -103,6 +125,7 @@ class Evaluation:
     confusion: NDArray[np.int64] | None = None
     mistakes: list[Mistake] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
+    views: dict[str, Any] = field(default_factory=dict)
 
     @property
     def scalars(self) -> dict[str, float]:
@@ -163,6 +186,10 @@ class Task(ABC):
     def evaluate(self, pattern: Any, examples: Sequence[Example]) -> Evaluation:
         """Score the network on labelled examples."""
 
+    def validate(self, pattern: Any, examples: Sequence[Example]) -> dict[str, float]:
+        """Return the metrics that are taken after each epoch: those of `evaluate`, or cheaper ones."""
+        return self.evaluate(pattern, examples).scalars
+
     @abstractmethod
     def fit_baseline(self, train: Sequence[Example]) -> Baseline:
         """Fit the simple method that the network must beat."""
@@ -175,10 +202,6 @@ class Task(ABC):
     def is_stream(self) -> bool:
         """Whether the training data are one running sequence, through which the state is carried."""
         return False
-
-    def is_larger_better(self, metric: str) -> bool:
-        """Say whether more of a metric is better."""
-        return metric != "loss"
 
     def samples(self, pattern: Any) -> list[tuple[str, str]]:
         """Return what the network makes by itself, (how, what), for the report; nothing for most tasks."""

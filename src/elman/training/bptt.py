@@ -21,8 +21,13 @@ class GradientRule(ABC):
     """How far back in time gradients flow."""
 
     @abstractmethod
-    def backward(self, pattern: Pattern, batch: Any) -> Tensor:
-        """Add the gradients of the batch's loss to the parameters and return the loss, detached: *scalar*."""
+    def backward(self, pattern: Pattern, batch: Any, *, step: int = 0) -> Tensor:
+        """Add the gradients of the batch's loss to the parameters and return the loss, detached: *scalar*.
+
+        Args:
+            pattern, batch: the network and what it is to learn from.
+            step: steps of the training before this one, for rules that change with them.
+        """
 
     def carried(self) -> dict[str, Tensor]:
         """Return what the next batch needs of the former ones; nothing, unless a subclass carries a state."""
@@ -47,7 +52,7 @@ class FullBPTT(GradientRule):
     Source: Werbos 1990, "Backpropagation through time: what it does and how to do it".
     """
 
-    def backward(self, pattern: Pattern, batch: Any) -> Tensor:
+    def backward(self, pattern: Pattern, batch: Any, *, step: int = 0) -> Tensor:
         loss = pattern.loss(batch)
         loss.backward()
         return loss.detach()
@@ -71,7 +76,7 @@ class TruncatedBPTT(GradientRule):
             raise ConfigError(f"bptt_window = {window}: the gradient needs at least 1 step to flow through.")
         self.window = window
 
-    def backward(self, pattern: Pattern, batch: Any) -> Tensor:
+    def backward(self, pattern: Pattern, batch: Any, *, step: int = 0) -> Tensor:
         loss = pattern.loss(batch, window=self.window)
         loss.backward()
         return loss.detach()
@@ -90,7 +95,7 @@ class StreamBPTT(GradientRule):
     def __init__(self) -> None:
         self.state: State | None = None
 
-    def backward(self, pattern: Pattern, batch: Any) -> Tensor:
+    def backward(self, pattern: Pattern, batch: Any, *, step: int = 0) -> Tensor:
         if not isinstance(pattern, LanguageModel):
             raise ConfigError(
                 f"a {type(pattern).__name__} cannot be trained on a stream; a LanguageModel can."

@@ -76,7 +76,7 @@ def fit(
         while (reason := progress.reason_to_end(plan)) is None:
             pattern.train()
             for rows in batches.order(progress.epoch)[progress.position :]:
-                mean_loss = gradient.backward(pattern, training.batch(rows))
+                mean_loss = gradient.backward(pattern, training.batch(rows), step=progress.step)
                 loss, norm = _read(mean_loss, optimizer.gradient_norm())
                 if math.isfinite(loss) and math.isfinite(norm):
                     if 0 < plan.clip_norm < norm:
@@ -119,7 +119,7 @@ class _Training:
     ) -> None:
         self.pattern, self.batches, self.plan = pattern, batches, plan
         self.evaluate, self.store, self.observers = evaluate, store, observers
-        self.gradient = plan.gradient_rule()
+        self.gradient = plan.gradient_rule(plan.epochs * batches.num_batches)
         self.optimizer = Optimizer(pattern, rule=plan.optimizer, weight_decay=plan.weight_decay)
         self.schedule = Schedule(
             plan.learning_rate,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from elman.errors import CheckpointError, ConfigError
 from elman.training.bptt import FullBPTT, GradientRule, StreamBPTT, TruncatedBPTT
+from elman.training.teacher_forcing import TeacherForcing
 
 Reason = Literal["finished", "patience", "time"]
 
@@ -26,6 +27,8 @@ class Plan:
         clip_norm: largest norm of the gradient; 0: no clipping.
         bptt_window: steps between two cuts of the gradient; None: never cut.
         is_stream: whether a batch may continue the former one; the state is then carried on.
+        teacher_forcing: a key of `teacher_forcing.SCHEDULES`; but for "always", of an encoder-decoder.
+        teacher_forcing_end: probability of the right former token at the end of that schedule.
         metric: the validation metric that picks the best weights.
         larger_is_better: whether more of it is better.
         patience: stop after so many epochs without a better metric; None: never.
@@ -42,6 +45,8 @@ class Plan:
     clip_norm: float = 5.0
     bptt_window: int | None = None
     is_stream: bool = False
+    teacher_forcing: str = "always"
+    teacher_forcing_end: float = 0.5
     metric: str = "loss"
     larger_is_better: bool = False
     patience: int | None = None
@@ -56,10 +61,18 @@ class Plan:
                 f"patience = {self.patience}: at least 1 epoch must be allowed to be no better."
             )
 
-    def gradient_rule(self) -> GradientRule:
-        """Return how far back in time the gradient flows; in a stream, as far as a batch reaches."""
+    def gradient_rule(self, total_steps: int = 1) -> GradientRule:
+        """Return how far back in time the gradient flows, and what is read on the way.
+
+        Args:
+            total_steps: steps of all epochs.
+        """
         if self.is_stream:
             return StreamBPTT()
+        if self.teacher_forcing != "always":
+            return TeacherForcing(
+                self.teacher_forcing, total_steps=total_steps, end_rate=self.teacher_forcing_end
+            )
         return FullBPTT() if self.bptt_window is None else TruncatedBPTT(self.bptt_window)
 
 
