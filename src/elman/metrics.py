@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from elman.errors import ShapeError
 
-
 SMALLER_IS_BETTER = frozenset(
     {
         "loss",

@@ -22,6 +22,7 @@ from elman.tasks import task_from_json
 from elman.tasks.generate import Generate
 from elman.tasks.inputs import Inputs, SeriesInputs, TokenInputs
 from elman.tasks.task import Evaluation, Prediction, Task
+from elman.tasks.translate import Translate
 from elman.tasks.writing import Writing, write, write_frames
 from elman.training.checkpoint import load_weights
 
@@ -61,32 +62,51 @@ class Run:
         """The settings with every choice made."""
         return self.task.chosen
 
-    def predict(self, inputs: Sequence[Any]) -> list[Prediction]:
+    def predict(
+        self, inputs: Sequence[Any], *, beam_size: int | None = None, n_best: int | None = None
+    ) -> list[Prediction]:
         """Return a prediction for each input, in their order.
 
         Args:
             inputs: texts (cut into tokens as the training texts were), lists of tokens, or arrays [T, I] of
                 numbers; where the model reads several numbers a step, [I] is a vector, a single step.
+            beam_size: translate: candidates that search follows (default: as the run's settings say).
+            n_best: translate: list so many outputs for each input.
 
         Raises:
-            ConfigError: a single text was given instead of a list of texts.
+            ConfigError: a single text was given instead of a list of texts; a search for another task.
             DataError: an input is of another kind than the training inputs; the row is named.
         """
         if isinstance(inputs, str):
             raise ConfigError("predict takes a list of inputs; for one text write predict([text]).")
         return self.predict_examples(
-            [_as_example(raw, row, self.task.inputs) for row, raw in enumerate(inputs, 1)]
+            [_as_example(raw, row, self.task.inputs) for row, raw in enumerate(inputs, 1)],
+            beam_size=beam_size,
+            n_best=n_best,
         )
 
-    def predict_file(self, path: str | Path) -> list[Prediction]:
+    def predict_file(
+        self, path: str | Path, *, beam_size: int | None = None, n_best: int | None = None
+    ) -> list[Prediction]:
         """Return a prediction for each example of a file, in its order; targets are not needed."""
         reading = read_part(self.chosen, path, kind=self.task.inputs.kind, need_target=False)
-        return self.predict_examples(reading.examples)
+        return self.predict_examples(reading.examples, beam_size=beam_size, n_best=n_best)
 
-    def predict_examples(self, examples: Sequence[Example]) -> list[Prediction]:
-        """Return a prediction for each example, in their order."""
+    def predict_examples(
+        self, examples: Sequence[Example], *, beam_size: int | None = None, n_best: int | None = None
+    ) -> list[Prediction]:
+        """Return a prediction for each example, in their order; see `predict`."""
+        task: Any = self.task
+        model = self.model.eval()
         with torch.inference_mode():
-            return self.task.predict(self.model.eval(), examples)
+            if isinstance(task, Translate):
+                return task.predict(model, examples, beam_size=beam_size, n_best=n_best)
+            for name, value in (("beam_size", beam_size), ("n_best", n_best)):
+                if value is not None:
+                    raise ConfigError(
+                        f"{name} is for models of --task translate; this one is for {task.name}."
+                    )
+            return task.predict(model, examples)
 
     def generate(
         self,

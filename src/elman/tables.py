@@ -9,7 +9,12 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-FRACTIONS = frozenset({"accuracy", "macro_f1", "precision", "recall", "f1"})
+from elman.translation_metrics import SMALLER_IS_BETTER
+
+FRACTIONS = frozenset({
+    "accuracy", "macro_f1", "precision", "recall", "f1",
+    "exact_match", "token_error_rate", "word_error_rate", "character_error_rate", "exposure_gap",
+})  # fmt: skip
 """Metrics that are fractions of one, shown as per cent."""
 
 TOP_LABELS = 5
@@ -186,13 +191,15 @@ def verdict(metrics: Mapping[str, Any], metric: str, where: str) -> str:
     rival = f"the baseline ({baseline.get('name', 'baseline')}, {format_metric(metric, other)})"
     if metric not in FRACTIONS:
         return f"{said}; {rival}."
-    points = 100 * (own - other)
+    is_error = metric in SMALLER_IS_BETTER
+    points = 100 * (other - own if is_error else own - other)
     if abs(points) < 0.05:
         return f"{said}, the same as {rival}."
+    better, worse = ("below", "above") if is_error else ("above", "below")
     if points < 0:
-        return f"{said}, {-points:.1f} points below {rival}: use that, or train longer or on more data."
-    gone = _share((own - other) / (1 - other))
-    return f"{said}, {points:.1f} points above {rival}: {gone} its errors are gone."
+        return f"{said}, {-points:.1f} points {worse} {rival}: use that, or train longer or on more data."
+    gone = _share(points / 100 / (other if is_error else 1 - other))
+    return f"{said}, {points:.1f} points {better} {rival}: {gone} its errors are gone."
 
 
 def _share(fraction: float) -> str:

@@ -112,6 +112,7 @@ def against_gold(said: "Prediction", gold: Any) -> str:
         if any(wrong):
             rows.append([f"({tag})" if tag else "" for tag in wrong])
         return "\n".join(_painted_rows(rows, indent="  "))
+    gold = gold if isinstance(gold, str) or said.score is None else " ".join(gold)
     verdict = "right" if said.prediction == gold else paint(f"wrong: {tables.visible(str(gold))}", RED)
     sure = f"{100 * said.probabilities[said.prediction]:.0f} %" if said.probabilities else ""
     label = paint(tables.visible(str(said.prediction)), CYAN)
@@ -123,6 +124,9 @@ def one_prediction(said: "Prediction", count: int = tables.TOP_LABELS) -> str:
     if said.tags is not None and said.tokens is not None:
         return "\n".join(_painted_rows([said.tokens, said.tags])) if said.tokens else NO_TOKENS
     head = paint(tables.fit(input_text(said.input) or "(an empty text)", columns()), BOLD)
+    if said.n_best is not None:
+        rows = [(f"{one['score']:8.3f}", tables.visible(one["prediction"])) for one in said.n_best]
+        return "\n".join([head, *(f"  {score}  {text}" for score, text in rows)])
     if said.probabilities is None:
         return f"{head}\n  {tables.visible(str(said.prediction))}"
     return "\n".join([head, *tables.bars(said.probabilities, columns(), count)])
@@ -132,9 +136,19 @@ def prediction_line(said: "Prediction") -> str:
     """Return a prediction as one of many: tags under their words, or label, probability and text."""
     if said.tags is not None:
         return one_prediction(said) + "\n"
+    if said.score is not None:
+        half = max(20, columns() // 2 - 2)
+        return f"{tables.pad(tables.fit(input_text(said.input), half), half)}  {_written(said)}"
     sure = f"{100 * said.probabilities[said.prediction]:5.1f} %  " if said.probabilities else ""
     label = tables.pad(tables.fit(str(said.prediction), 20), 20)
     return f"{label}  {sure}{tables.fit(input_text(said.input), max(20, columns() - 32))}"
+
+
+def _written(said: "Prediction") -> str:
+    """Return what a model wrote, the best of several first."""
+    return " | ".join(
+        tables.visible(one["prediction"]) for one in said.n_best or [{"prediction": said.prediction}]
+    )
 
 
 def input_text(raw: Any) -> str:

@@ -65,9 +65,10 @@ def predict(arguments: Sequence[str]) -> int:
 
     run = load(wanted.run)
     if wanted.data:
-        predictions = run.predict_file(wanted.data)
+        predictions = run.predict_file(wanted.data, beam_size=wanted.beam_size, n_best=wanted.n_best)
     else:
-        predictions = run.predict(inputs_of(wanted.text, run.task.inputs.kind))
+        inputs = inputs_of(wanted.text, run.task.inputs.kind)
+        predictions = run.predict(inputs, beam_size=wanted.beam_size, n_best=wanted.n_best)
     if wanted.output:
         write_lines(Path(wanted.output), predictions)
         print(f"{len(predictions):,} predictions written to {wanted.output}", file=sys.stderr)

@@ -95,6 +95,8 @@ class Predict:
             steps.
         data: File to label; it needs no target column.
         output: Write one JSON object a row to this file.
+        beam_size: translate: candidates that search follows (default: as trained with).
+        n_best: translate: list so many outputs for each text.
         json: Print one JSON object and nothing else.
     """
 
@@ -102,6 +104,8 @@ class Predict:
     text: Annotated[Positional[tuple[str, ...]], arg(metavar="[TEXT ...]", help_behavior_hint="")] = ()
     data: Annotated[str, arg(metavar="FILE", help_behavior_hint="")] = ""
     output: Annotated[str, arg(metavar="FILE.jsonl", help_behavior_hint="")] = ""
+    beam_size: Annotated[int | None, arg(metavar="INT", help_behavior_hint="")] = None
+    n_best: Annotated[int | None, arg(metavar="INT", help_behavior_hint="")] = None
     json: Json = False
 
 
