@@ -96,10 +96,10 @@ class Run:
         self, examples: Sequence[Example], *, beam_size: int | None = None, n_best: int | None = None
     ) -> list[Prediction]:
         """Return a prediction for each example, in their order; see `predict`."""
-        task: Any = self.task
+        task: Any = self.task  # each task's pattern is its own kind
         model = self.model.eval()
         with torch.inference_mode():
-            if isinstance(task, Translate):
+            if isinstance(self.task, Translate):
                 return task.predict(model, examples, beam_size=beam_size, n_best=n_best)
             for name, value in (("beam_size", beam_size), ("n_best", n_best)):
                 if value is not None:

@@ -25,6 +25,7 @@ from elman.tasks.task import (
     choose,
     describe_input,
     inference_batches,
+    refuse_translate_settings,
     with_vectors,
 )
 
@@ -78,6 +79,7 @@ class Classify(Task):
             raise ConfigError("pairs adds vectors to those of tokens; one-hot tokens have none (--no-pairs).")
         if settings.crf:
             raise ConfigError("crf is for --task tag; a classifier gives one label a sequence.")
+        refuse_translate_settings(settings)
         _check_targets(train)
         recipe = dict(RECIPE)
         if kind == "text":

@@ -216,7 +216,12 @@ def make_token_inputs(chosen: Settings, train: Sequence[Example]) -> TokenInputs
     """
     nothing = Vocab.build([])
     inputs = TokenInputs(
-        chosen.tokens or "words", bool(chosen.lowercase), nothing, None, max_length=chosen.max_length
+        chosen.tokens or "words",
+        bool(chosen.lowercase),
+        nothing,
+        None,
+        max_length=chosen.max_length,
+        normal_form=chosen.normal_form,
     )
     rows = [inputs.tokens_of(example) for example in train]
     folded = [[token.lower() for token in row] for row in rows] if chosen.lowercase else rows

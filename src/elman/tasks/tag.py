@@ -15,7 +15,16 @@ from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.patterns.tag import Tagger
 from elman.tasks.inputs import TokenInputs, make_inputs
-from elman.tasks.task import Evaluation, Mistake, Prediction, Task, choose, inference_batches, with_vectors
+from elman.tasks.task import (
+    Evaluation,
+    Mistake,
+    Prediction,
+    Task,
+    choose,
+    inference_batches,
+    refuse_translate_settings,
+    with_vectors,
+)
 
 RECIPE: dict[str, Any] = {
     "tokens": "words",
@@ -68,6 +77,7 @@ class Tag(Task):
                 raise ConfigError(f"{name} is for --task classify; a tagger gives every token its tag.")
         if settings.class_weights != "none":
             raise ConfigError("class_weights is for --task classify.")
+        refuse_translate_settings(settings)
         if settings.tokens in ("subwords", "spaces"):
             raise ConfigError(
                 f"tokens = {settings.tokens!r} is for --task translate; a tag stands on a word."
