@@ -16,7 +16,7 @@ from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.losses import cross_entropy
 from elman.patterns.classify import Classifier
-from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs
+from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs, refuse_translate_settings
 from elman.tasks.task import (
     Evaluation,
     Mistake,
@@ -25,7 +25,6 @@ from elman.tasks.task import (
     choose,
     describe_input,
     inference_batches,
-    refuse_translate_settings,
     with_vectors,
 )
 

@@ -14,7 +14,7 @@ from elman.data.example import Example
 from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.patterns.tag import Tagger
-from elman.tasks.inputs import TokenInputs, make_inputs
+from elman.tasks.inputs import TokenInputs, make_inputs, refuse_translate_settings
 from elman.tasks.task import (
     Evaluation,
     Mistake,
@@ -22,7 +22,6 @@ from elman.tasks.task import (
     Task,
     choose,
     inference_batches,
-    refuse_translate_settings,
     with_vectors,
 )
 

@@ -336,26 +336,6 @@ class Task(ABC):
         ]
 
 
-TRANSLATE_ONLY = (
-    "attention",
-    "target_tokens",
-    "shared_vocab",
-    "max_target_length",
-    "label_smoothing",
-    "beam_size",
-    "length_penalty",
-)
-"""Settings that say nothing to other tasks; so does a teacher forcing other than "always"."""
-
-
-def refuse_translate_settings(settings: Settings) -> None:
-    """Raise ConfigError where a setting for translate is given to another task."""
-    given = [name for name in TRANSLATE_ONLY if getattr(settings, name) is not None]
-    given += ["teacher_forcing"] * (settings.teacher_forcing != "always")
-    if given:
-        raise ConfigError(f"{given[0]} is for --task translate; {settings.task} writes no sequence.")
-
-
 def choose(settings: Settings, recipe: dict[str, Any]) -> Settings:
     """Return the settings with everything that is open filled in from a recipe."""
     open_ = {name: value for name, value in recipe.items() if getattr(settings, name) is None}
