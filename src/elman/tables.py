@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from elman.translation_metrics import SMALLER_IS_BETTER
+from elman.metrics import SMALLER_IS_BETTER
 
 FRACTIONS = frozenset({
     "accuracy", "macro_f1", "precision", "recall", "f1",

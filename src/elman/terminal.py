@@ -53,7 +53,7 @@ def outcome(run: "Run") -> str:
         paint(tables.verdict(metrics, metric, f"the {part_name} part"), BOLD),
     ]
     if isinstance(run.task, Generate):
-        blocks += _written(run)
+        blocks += _by_itself(run)
     elif run.held_out:
         # Spread out, because files are often sorted by label.
         places = range(0, len(run.held_out), max(1, len(run.held_out) // SHOWN_SAMPLES))
@@ -71,7 +71,7 @@ def outcome(run: "Run") -> str:
     return "\n" + "\n\n".join(blocks)
 
 
-def _written(run: "Run") -> list[str]:
+def _by_itself(run: "Run") -> list[str]:
     """Return what a model that generates writes by itself, for a look."""
     written = dict(run.task.samples(run.model))
     return [
