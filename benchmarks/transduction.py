@@ -10,8 +10,8 @@
 
 FOLDER holds one folder for each published set. The epochs are chosen so that the whole schedule of the
 learning rate fits into the minutes: some steps are timed first, and the choice is printed. What was measured
-(set, kind, seed, minutes) is not measured again; `--again` does. Figures go to results/transduction.jsonl. The
-weights are chosen on validation data alone; PER is token_error_rate, and WER (of words to sounds) is
+(set, kind, seed, minutes) is not measured again; `--again` does. Figures go to results/transduction.jsonl.
+The weights are chosen on validation data alone; PER is token_error_rate, and WER (of words to sounds) is
 1 - exact_match.
 """
 

@@ -12,7 +12,7 @@ from tiny import mood_rows, write_csv
 
 from elman.cli import flags, main
 from elman.config import Settings
-from elman.demos import DEMOS, cantonese, names, poet, show
+from elman.demos import DEMOS, cantonese, inflect, names, poet, show
 from elman.errors import MissingExtraError, RunError
 
 faker = pytest.importorskip("faker", reason="faker is not installed (extra: demo)")
@@ -261,3 +261,18 @@ def test_the_poet_from_the_command_line_to_verses_beside_the_ngram_s(tmp_path, m
     shown = capsys.readouterr()
     assert "300 verses" in shown.err and "Nats per token on the test part" in shown.out
     assert shown.out.count("  The LORD") == 2 and "elman generate" in shown.out
+
+
+# inflect
+
+
+def test_no_lemma_to_inflect_stands_in_two_parts():
+    parts = inflect.split_by_lemma(inflect.collect())
+    lemmas = [{lemma for lemma, _, _ in part} for part in parts.values()]
+    assert sum(map(len, lemmas)) == inflect.NUM_LEMMAS == len(set.union(*lemmas))
+
+
+def test_the_forms_are_english():
+    found = set(inflect.collect())
+    assert {("sing", "VBD", "sang"), ("house", "NNS", "houses"), ("big", "JJS", "biggest")} <= found
+    assert not any(lemma == asked for lemma, _, _ in found for asked, _ in inflect.ASKED)

@@ -206,3 +206,12 @@ def test_the_nearest_reference_is_the_one_that_counts():
 def test_every_setting_of_the_run_is_kept_in_its_vocabulary(run):
     stored = json.loads((run.folder / "vocab.json").read_text(encoding="utf-8"))
     assert stored["outputs"]["vocab"]["specials"] == ["<pad>", "<unk>", "<start>", "<stop>"]
+
+
+def test_the_report_shows_exposure_bias_lengths_and_attention(run):
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert all(
+        text in page for text in ("Wrong tokens by position", "Exact outputs by length", "Where it looked")
+    )
+    gap = run.result["test"]["exposure_gap"]
+    assert f"{100 * gap:.1f} points" in page

@@ -24,6 +24,7 @@ from elman.report_sections import (
     settings_section,
     training_section,
 )
+from elman.report_translation import translation_charts, translation_section
 from elman.tables import verdict
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def make_page(data: ReportData) -> str:
     charts = make_charts(
         data.history, metric=data.metric, best=best, baseline=valid_baseline, lengths=lengths
     )
+    charts |= translation_charts(data.evaluation)
     part = "validation" if data.split == "valid" else data.split
     cell = data.chosen.get("cell", "")
     sections = [
@@ -106,6 +108,7 @@ def make_page(data: ReportData) -> str:
         training_section(data, charts),
         errors_section(data),
         samples_section(data),
+        translation_section(data, charts),
         mistakes_section(data),
         data_section(data, charts),
         settings_section(data),

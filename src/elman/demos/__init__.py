@@ -44,4 +44,9 @@ DEMOS: dict[str, Demo] = {
         time="1-3 min",
         module="elman.demos.poet",
     ),
+    "inflect": Demo(
+        about="the form of an English word for a tag: go + VBD gives went (letters in, letters out)",
+        time="2-4 min",
+        module="elman.demos.inflect",
+    ),
 }
