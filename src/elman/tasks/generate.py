@@ -124,7 +124,8 @@ class Generate(Task):
     def choose_lengths(self, num_batches: int) -> None:
         """Fill in how long training and its warm-up last."""
         if self.chosen.epochs is None:
-            self.chosen = self.chosen.model_copy(update={"epochs": epochs_for(num_batches)})
+            epochs = epochs_for(num_batches, str(self.chosen.kind))
+            self.chosen = self.chosen.model_copy(update={"epochs": epochs})
         super().choose_lengths(num_batches)
 
     def lanes(self, num_tokens: int) -> Lanes:

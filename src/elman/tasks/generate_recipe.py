@@ -25,7 +25,14 @@ TOKEN_RECIPES: dict[str, dict[str, Any]] = {
 }
 """`bptt_window` is for a running text alone; words' vectors are as wide as the layer, for the tied output."""
 
-FRAMES_RECIPE: dict[str, Any] = {"hidden_size": 256, "input_dropout": 0.2, "dropout": 0.5}
+FRAMES_RECIPE: dict[str, Any] = {
+    "hidden_size": 256,
+    "input_dropout": 0.1,
+    "dropout": 0.5,
+    "learning_rate": 6e-3,
+}
+FEW_PIECES, BATCH_OF_FEW = 1000, 4
+"""Sets of music are small, and need many updates: chosen on the validation part of the chorales."""
 
 SMALL, LARGE = 30_000, 300_000
 HIDDEN_SIZES = (128, 256, 512)
@@ -34,7 +41,8 @@ HIDDEN_SIZES = (128, 256, 512)
 MOST_LANES, WINDOWS_A_LANE = 64, 8
 """Lanes side by side at most, and windows that each should have: a small text needs its updates."""
 
-WANTED_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2000, 8, 60
+WANTED_STEPS = {"stream": 2000, "text": 2000, "series": 3500}
+FEWEST_EPOCHS, MOST_EPOCHS = 8, 60
 
 ROWS = 16
 """Texts or pieces in a batch."""
@@ -51,7 +59,7 @@ def choose_generate(settings: Settings, train: Sequence[Example], kind: str) -> 
     recipe = RECIPE | {"kind": kind, "batch_size": ROWS}
     if kind == "series":
         refuse_text_settings(settings)
-        recipe |= FRAMES_RECIPE
+        recipe |= FRAMES_RECIPE | ({"batch_size": BATCH_OF_FEW} if len(train) < FEW_PIECES else {})
     else:
         tokens = settings.tokens or ("characters" if kind == "stream" else choose_cut(settings, train))
         own = TOKEN_RECIPES.get(tokens, TOKEN_RECIPES["words"])
@@ -72,14 +80,14 @@ def choose_generate(settings: Settings, train: Sequence[Example], kind: str) -> 
     return choose(settings, recipe)
 
 
-def epochs_for(num_batches: int) -> int:
+def epochs_for(num_batches: int, kind: str) -> int:
     """Return how often the data are seen: often where they are few.
 
     Example:
-        >>> epochs_for(116), epochs_for(5), epochs_for(9000)
+        >>> epochs_for(116, "stream"), epochs_for(5, "text"), epochs_for(9000, "series")
         (18, 60, 8)
     """
-    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, -(-WANTED_STEPS // num_batches)))
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, -(-WANTED_STEPS[kind] // num_batches)))
 
 
 def refuse_settings_of_other_tasks(settings: Settings, kind: str) -> None:
