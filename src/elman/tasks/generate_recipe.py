@@ -27,8 +27,8 @@ TOKEN_RECIPES: dict[str, dict[str, Any]] = {
 
 FRAMES_RECIPE: dict[str, Any] = {
     "hidden_size": 256,
-    "input_dropout": 0.1,
-    "dropout": 0.5,
+    "input_dropout": 0.0,
+    "dropout": 0.3,
     "learning_rate": 6e-3,
 }
 FEW_PIECES, BATCH_OF_FEW = 1000, 4
