@@ -112,7 +112,8 @@ def against_gold(said: "Prediction", gold: Any) -> str:
         if any(wrong):
             rows.append([f"({tag})" if tag else "" for tag in wrong])
         return "\n".join(_painted_rows(rows, indent="  "))
-    gold = gold if isinstance(gold, str) or said.score is None else " ".join(gold)
+    if said.score is not None:  # a written sequence: tokens, or a text whose outer spaces say nothing
+        gold = gold.strip() if isinstance(gold, str) else " ".join(gold)
     verdict = "right" if said.prediction == gold else paint(f"wrong: {tables.visible(str(gold))}", RED)
     sure = f"{100 * said.probabilities[said.prediction]:.0f} %" if said.probabilities else ""
     label = paint(tables.visible(str(said.prediction)), CYAN)
