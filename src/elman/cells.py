@@ -53,9 +53,17 @@ def rnn_step(
 
     Source: Elman 1990, Finding structure in time, fig. 2; his logistic is tanh or relu here, as in torch.
     """
-    (hidden,) = state
-    from_input = linear(input, weights.weight_ih, weights.bias_ih)
-    from_hidden = linear(hidden, weights.weight_hh, weights.bias_hh)
+    return rnn_update(*_products(input, state, weights), state, weights, nonlinearity)
+
+
+def rnn_update(
+    from_input: Tensor,
+    from_hidden: Tensor,
+    state: State,
+    weights: Weights,
+    nonlinearity: Callable[[Tensor], Tensor] = torch.tanh,
+) -> State:
+    """Take the step of `rnn_step` when both products are known, [B, H] each."""
     return (nonlinearity(from_input + from_hidden),)
 
 
@@ -80,12 +88,23 @@ def gru_step(input: Tensor, state: State, weights: Weights) -> State:
     Source: Cho et al. 2014, Learning phrase representations, eq. 5-8, in torch's variant: the reset gate
     acts after the product W_hn h, not on h before it, so that all products with h are one.
     """
+    return gru_update(*_products(input, state, weights), state, weights)
+
+
+def gru_update(
+    from_input: Tensor,
+    from_hidden: Tensor,
+    state: State,
+    weights: Weights,
+    squash: Callable[[Tensor], Tensor] = torch.tanh,
+) -> State:
+    """Take the step of `gru_step` when both products are known, [B, 3 H] each."""
     (hidden,) = state
-    from_input = linear(input, weights.weight_ih, weights.bias_ih).chunk(3, -1)
-    from_hidden = linear(hidden, weights.weight_hh, weights.bias_hh).chunk(3, -1)
-    reset_gate = torch.sigmoid(from_input[0] + from_hidden[0])
-    update_gate = torch.sigmoid(from_input[1] + from_hidden[1])
-    candidate = torch.tanh(from_input[2] + reset_gate * from_hidden[2])
+    input_reset, input_update, input_candidate = from_input.chunk(3, -1)
+    hidden_reset, hidden_update, hidden_candidate = from_hidden.chunk(3, -1)
+    reset_gate = torch.sigmoid(input_reset + hidden_reset)
+    update_gate = torch.sigmoid(input_update + hidden_update)
+    candidate = squash(input_candidate + reset_gate * hidden_candidate)
     return ((1 - update_gate) * candidate + update_gate * hidden,)
 
 
@@ -113,15 +132,34 @@ def lstm_step(input: Tensor, state: State, weights: Weights) -> State:
     Cummins 2000, Learning to forget; projection: Sak, Senior and Beaufays 2014, eq. 1-7. There are no
     peepholes, as in torch.
     """
-    hidden, cell = state
-    from_input = linear(input, weights.weight_ih, weights.bias_ih)
-    from_hidden = linear(hidden, weights.weight_hh, weights.bias_hh)
+    return lstm_update(*_products(input, state, weights), state, weights)
+
+
+def lstm_update(
+    from_input: Tensor,
+    from_hidden: Tensor,
+    state: State,
+    weights: Weights,
+    squash: Callable[[Tensor], Tensor] = torch.tanh,
+) -> State:
+    """Take the step of `lstm_step` when both products are known, [B, 4 H] each.
+
+    Args:
+        squash: what the cell goes through on its way out; a layer-normalised LSTM has its norm there.
+    """
+    _, cell = state
     input_gate, forget_gate, candidate, output_gate = (from_input + from_hidden).chunk(4, -1)
     cell = torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(candidate)
-    hidden = torch.sigmoid(output_gate) * torch.tanh(cell)
+    hidden = torch.sigmoid(output_gate) * squash(cell)
     if weights.weight_hr is not None:
         hidden = linear(hidden, weights.weight_hr)
     return hidden, cell
+
+
+def _products(input: Tensor, state: State, weights: Weights) -> tuple[Tensor, Tensor]:
+    """Give what the weights make of the input and of the hidden state, [B, G] each."""
+    from_input = linear(input, weights.weight_ih, weights.bias_ih)
+    return from_input, linear(state[0], weights.weight_hh, weights.bias_hh)
 
 
 @dataclass(frozen=True)
@@ -132,6 +170,9 @@ class Cell:
         gates: one name for each block of rows in the weights.
         state: the names of what it carries; the first is the output.
         step: (input, state, weights) -> state, one of the functions above.
+        update: the same once both products with the weights are made, the last argument a function in place
+            of tanh (or relu): (from_input, from_hidden, state, weights, squash) -> state.
+        squash: that function.
         mode: torch's word for it.
 
     Example:
@@ -142,18 +183,25 @@ class Cell:
     gates: tuple[str, ...]
     state: tuple[str, ...]
     step: Callable[[Tensor, State, Weights], State]
+    update: Callable[[Tensor, Tensor, State, Weights, Callable[[Tensor], Tensor]], State]
     mode: str
+    squash: Callable[[Tensor], Tensor] = torch.tanh
 
 
 CELLS: dict[str, Cell] = {
-    "rnn": Cell(gates=("hidden",), state=("hidden",), step=rnn_step, mode="RNN_TANH"),
+    "rnn": Cell(gates=("hidden",), state=("hidden",), step=rnn_step, update=rnn_update, mode="RNN_TANH"),
     "gru": Cell(
-        gates=("reset_gate", "update_gate", "candidate"), state=("hidden",), step=gru_step, mode="GRU"
+        gates=("reset_gate", "update_gate", "candidate"),
+        state=("hidden",),
+        step=gru_step,
+        update=gru_update,
+        mode="GRU",
     ),
     "lstm": Cell(
         gates=("input_gate", "forget_gate", "candidate", "output_gate"),
         state=("hidden", "cell"),
         step=lstm_step,
+        update=lstm_update,
         mode="LSTM",
     ),
 }
@@ -164,6 +212,6 @@ def _relu_step(input: Tensor, state: State, weights: Weights) -> State:
 
 
 MODES: dict[str, Cell] = {cell.mode: cell for cell in CELLS.values()} | {
-    "RNN_RELU": replace(CELLS["rnn"], step=_relu_step, mode="RNN_RELU"),
+    "RNN_RELU": replace(CELLS["rnn"], step=_relu_step, mode="RNN_RELU", squash=torch.relu),
 }
 """The same cells by torch's word for them; the two nonlinearities of the Elman network have one each."""
