@@ -218,7 +218,7 @@ def test_what_is_public_has_a_docstring(path):
 
 def test_the_names_in_config_are_those_of_the_tables():
     from elman import cells, config
-    from elman.nn import initialise, pooling
+    from elman.nn import dropout, initialise, pooling
     from elman.tasks import TASKS
     from elman.training import optim
 
@@ -227,6 +227,7 @@ def test_the_names_in_config_are_those_of_the_tables():
         (config.TaskName, TASKS),
         (config.PoolingName, pooling.POOLINGS),
         (config.InitName, initialise.INITIALISERS),
+        (config.DropoutKindName, dropout.DROPOUTS),
         (config.OptimizerName, optim.OPTIMIZERS),
     ]:
         assert set(get_args(literal)) == set(table)

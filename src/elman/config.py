@@ -25,7 +25,8 @@ PoolingName = Literal["last", "mean", "max", "attention", "mean+max"]
 EmbeddingName = Literal["trainable", "sparse", "frozen", "one-hot"]
 CharactersName = Literal["none", "recurrent", "convolution"]
 InitialStateName = Literal["zeros", "random", "learned"]
-InitName = Literal["torch", "orthogonal"]
+InitName = Literal["torch", "orthogonal", "identity", "chrono"]
+DropoutKindName = Literal["each-step", "variational"]
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 DecayName = Literal["none", "linear", "cosine"]
 AttentionName = Literal["additive", "multiplicative", "none"]
@@ -99,7 +100,19 @@ class Settings(BaseModel):
     )
     dropout: Rate | None = Field(None, description="Share of units switched off while training.")
     input_dropout: Rate | None = Field(None, description="The same for what the first layer reads.")
-    init: InitName | None = Field(None, description="Initial recurrent weights: torch's, or orthogonal.")
+    dropout_kind: DropoutKindName = Field(
+        "each-step", description="Dropout anew at each step, or one mask a sequence (variational)."
+    )
+    recurrent_dropout: Rate = Field(0.0, description="Share of the state hidden from the recurrent weights.")
+    weight_drop: Rate = Field(0.0, description="Share of recurrent weights switched off at a time.")
+    zoneout: Rate = Field(0.0, description="Share of the state that keeps its value over a step.")
+    layer_norm: bool = Field(False, description="Normalise what each step adds up.")
+    init: InitName | None = Field(
+        None, description="Initial weights: torch's, orthogonal, identity (rnn) or chrono (gru, lstm)."
+    )
+    memory_steps: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="Chrono: steps that the longest dependency spans."
+    )
     forget_bias: float | None = Field(None, description="Initial bias of the LSTM's forget gate.")
 
     # Tokens
@@ -192,7 +205,13 @@ class TrainArguments(TypedDict, total=False):
     attention: AttentionName
     dropout: float
     input_dropout: float
+    dropout_kind: DropoutKindName
+    recurrent_dropout: float
+    weight_drop: float
+    zoneout: float
+    layer_norm: bool
     init: InitName
+    memory_steps: int
     forget_bias: float
     tokens: TokensName
     target_tokens: TokensName

@@ -48,6 +48,8 @@ _told: set[str] = set()
 
 def refuses(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor | None) -> str | None:
     """Give the reason why these kernels cannot run this, or None."""
+    if stack.within is not None:
+        return stack.within.reason
     if native is None:
         return "the C++ kernels were not built when elman was installed (a C++ compiler is needed then)"
     if input.dtype not in DTYPES:
@@ -171,7 +173,7 @@ def alike(stack: Stack, input: Tensor, state: State) -> bool:
 
 
 def _run_layers(stack: Stack, input: Tensor, state: State, plan: Plan, rounds: bool) -> tuple[Tensor, State]:
-    mode, weights, bias, num_layers, _, training, bidirectional, batch_first = stack
+    mode, weights, bias, num_layers, _, training, bidirectional, batch_first, _ = stack
     rows = 2 if bidirectional else 1
     count = len(weights) // num_layers
     projected = count // rows % 2 == 1

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import dropout
 
 from elman.cells import State
+from elman.kernels import regularised
 from elman.kernels.stack import Fresh, Stack
 
 
@@ -77,6 +78,11 @@ def _scan(
     weights = stack.layer_weights(layer, direction)
     index = layer * stack.directions + direction
     now = tuple(part[index] for part in state)
+    x_TBI = torch.where(real_TB1, x_TBI, 0.0)  # or a NaN in the padding would reach the gradients
+    if stack.within is not None:
+        inputs, step = regularised.prepare(stack, layer, direction, x_TBI, now)
+    else:
+        inputs, step = x_TBI, lambda t, x_BI, state: stack.cell.step(x_BI, state, weights)
     outputs: list[Tensor] = [x_TBI.new_zeros(0)] * steps
     for t in range(steps) if direction == 0 else range(steps - 1, -1, -1):
         # The cut between t-1 and t lies before step t on the way there, and before step t-1 on the way back.
@@ -84,8 +90,7 @@ def _scan(
         if cut_at < steps and bool(cut_TB1[cut_at].any()):
             now = _where(cut_TB1[cut_at], tuple(part[index] for part in fresh(batch)), now)
         real = real_TB1[t]
-        x_BI = torch.where(real, x_TBI[t], 0.0)  # or a NaN in the padding would reach the gradients
-        after = stack.cell.step(x_BI, now, weights)
+        after = step(t, inputs[t], now)
         outputs[t] = torch.where(real, after[0], 0.0)
         now = _where(real, after, now)
     if not outputs:

@@ -22,6 +22,26 @@ Fresh = Callable[[int], State]
 """`fresh(n)` gives n rows of the layer's own initial state, each part [L*D, n, H]: what a cut starts from."""
 
 
+class Within(NamedTuple):
+    """What is to happen inside each step; see regularised.py, which does it.
+
+    Args:
+        recurrent_dropout: share of the hidden state that the recurrent weights do not see, in training.
+        zoneout: share of the state that stays as it was before the step.
+        norms: gains and shifts of the layer norms, flat, in the order of the layers and directions; none
+            where nothing is normalised.
+    """
+
+    recurrent_dropout: float
+    zoneout: float
+    norms: list[Tensor]
+
+    @property
+    def reason(self) -> str:
+        """Why the kernels that run whole sequences cannot run this."""
+        return "recurrent dropout, zoneout and layer norm act inside each step; only the loop takes steps"
+
+
 class Stack(NamedTuple):
     """The layers to run and how: all that torch's kernels are told about a layer, and no module.
 
@@ -32,6 +52,7 @@ class Stack(NamedTuple):
         num_layers, bidirectional: L, and whether D is 2.
         dropout: probability of zeroing an output between layers; acts when `training`.
         batch_first: input and output are [B, T, ...] instead of [T, B, ...].
+        within: what is to happen inside each step besides the recurrence itself; None for nothing.
     """
 
     mode: str
@@ -42,6 +63,7 @@ class Stack(NamedTuple):
     training: bool
     bidirectional: bool
     batch_first: bool
+    within: Within | None = None
 
     @property
     def cell(self) -> Cell:
@@ -52,6 +74,18 @@ class Stack(NamedTuple):
     def directions(self) -> int:
         """D: 1 or 2."""
         return 2 if self.bidirectional else 1
+
+    def single_layers(self) -> list[Stack]:
+        """Give each layer as a stack of its own, without dropout."""
+        count = len(self.weights) // self.num_layers
+        layers = []
+        for layer in range(self.num_layers):
+            weights, within = self.weights[layer * count : (layer + 1) * count], self.within
+            if within is not None:
+                own = len(within.norms) // self.num_layers
+                within = within._replace(norms=within.norms[layer * own : (layer + 1) * own])
+            layers.append(self._replace(weights=weights, num_layers=1, dropout=0.0, within=within))
+        return layers
 
     def layer_weights(self, layer: int, direction: int) -> Weights:
         """Give the weights of one layer in one direction."""

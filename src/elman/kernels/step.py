@@ -57,7 +57,12 @@ class Stepper:
                 f"this {stack.mode} cannot run step by step: it runs in two directions, and the end of a "
                 "stream is not known while it flows"
             )
-        self._stack = stack._replace(weights=weights, dropout=0.0, training=False, batch_first=False)
+        within = stack.within
+        if within is not None:
+            within = within._replace(norms=[norm.detach().clone() for norm in within.norms])
+        self._stack = stack._replace(
+            weights=weights, dropout=0.0, training=False, batch_first=False, within=within
+        )
         self._dtype, self._device = weights[0].dtype, weights[0].device
         with torch.inference_mode(False):  # or nobody could write into them outside of it
             self._state = tuple(part.detach().to(weights[0]).contiguous().clone() for part in state)

@@ -30,7 +30,7 @@ KERNELS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
 
 def refuses(stack: Stack, input: Tensor, lengths: Tensor | None, reset: Tensor | None) -> str | None:
     """Give the reason why this backend cannot run; it runs everything torch.nn runs."""
-    return None
+    return stack.within.reason if stack.within is not None else None
 
 
 def run(

@@ -45,7 +45,7 @@ def run(
     """
     autocast = autocast_dtype(input)
     # Dropout is left to the tracer, which knows how to draw again the same way in the backward pass.
-    pieces = [stack] if stack.dropout == 0 or not stack.training else _single_layers(stack)
+    pieces = [stack] if stack.dropout == 0 or not stack.training else stack.single_layers()
     afresh = [] if reset is None else list(fresh(fresh_rows))
     rows = state[0].size(0) // len(pieces)
     finals = []
@@ -70,14 +70,6 @@ def run(
         finals.append(final[: len(state)])
         input = output
     return input, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
-
-
-def _single_layers(stack: Stack) -> list[Stack]:
-    count = len(stack.weights) // stack.num_layers
-    return [
-        stack._replace(weights=stack.weights[layer * count : (layer + 1) * count], num_layers=1)
-        for layer in range(stack.num_layers)
-    ]
 
 
 def _run_untraced(

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from elman.cells import State
 from elman.config import unknown_name
 from elman.errors import ConfigError
-from elman.nn.initialise import INITIALISERS
+from elman.nn.dropout import NOTHING, Regularisation
+from elman.nn.initialise import initialise
 from elman.nn.layers import GRU, LSTM, RNN
 from elman.padded import Padded
 
@@ -31,16 +32,19 @@ class Encoder(nn.Module):
         initial_state: "zeros", "random" or "learned"; see `elman.nn.RNN`.
         nonlinearity: "tanh" or "relu", for the rnn cell.
         init: how recurrent weights start, one of `INITIALISERS`.
+        memory_steps: how far back a chrono start remembers; see `draw_chrono`.
         forget_bias: where the LSTM's forget gates start; None leaves torch's draw.
+        regularisation: what is done inside and between the layers, see `Regularisation`.
 
     Attributes:
         input_size: I.
         output_size: features of a step of the output, D*H.
         num_directions: D.
+        dropout_kind: one of `DROPOUTS`.
 
     Raises:
-        ConfigError: an unknown cell or init; relu for a cell that has no such choice; a forget bias without
-            a forget gate.
+        ConfigError: an unknown cell or init, or an init that this cell cannot take; relu for a cell that has
+            no such choice; a forget bias without a forget gate.
 
     Example:
         >>> encoder = Encoder(3, 4, cell="gru", bidirectional=True)
@@ -61,12 +65,12 @@ class Encoder(nn.Module):
         initial_state: str = "zeros",
         nonlinearity: str = "tanh",
         init: str = "torch",
+        memory_steps: int | None = None,
         forget_bias: float | None = None,
+        regularisation: Regularisation = NOTHING,
     ) -> None:
         super().__init__()
         special = _special_arguments(cell, nonlinearity, forget_bias)
-        if init not in INITIALISERS:
-            raise ConfigError(unknown_name("init", init, list(INITIALISERS)))
         self.layers = LAYERS[cell](
             input_size,
             hidden_size,
@@ -76,9 +80,11 @@ class Encoder(nn.Module):
             dropout=dropout if num_layers > 1 else 0.0,
             bidirectional=bidirectional,
             initial_state=initial_state,
+            regularisation=regularisation,
             **special,
         )
-        INITIALISERS[init](self.layers)
+        initialise(self.layers, init, memory_steps=memory_steps)
+        self.dropout_kind = regularisation.dropout_kind
         self.input_size = input_size
         self.num_directions = 2 if bidirectional else 1
         self.output_size = self.num_directions * hidden_size

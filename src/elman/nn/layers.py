@@ -13,6 +13,7 @@ from torch import _VF, Tensor
 from torch.nn import RNNCellBase
 
 from elman.errors import ConfigError
+from elman.nn.dropout import Regularisation
 from elman.nn.recurrent import Given, Lengths, RecurrentLayer
 
 Device = torch.device | str | int | None
@@ -38,6 +39,7 @@ class RNN(RecurrentLayer):
         initial_state: where a row starts when no state is given: "zeros"; "random" (in training a new
             normal draw each call, standard deviation 0.1, and zeros otherwise); or "learned" (parameters
             initial_hidden [L*D, H], zero at first).
+        regularisation: weight drop, zoneout, layer norm and their like, see `Regularisation`; None: none.
 
     `forward(input, hx=None, *, lengths=None, reset=None)` takes
 
@@ -76,6 +78,7 @@ class RNN(RecurrentLayer):
         dtype: torch.dtype | None = None,
         *,
         initial_state: str = "zeros",
+        regularisation: Regularisation | None = None,
         proj_size: object = _MISSING,
     ) -> None:
         _refuse_projection(proj_size)
@@ -84,7 +87,8 @@ class RNN(RecurrentLayer):
             raise ConfigError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
         self.nonlinearity = nonlinearity
         sizes = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
-        super().__init__(modes[nonlinearity], sizes, {"device": device, "dtype": dtype}, initial_state, None)
+        place = {"device": device, "dtype": dtype}
+        super().__init__(modes[nonlinearity], sizes, place, initial_state, None, regularisation)
 
     def forward(
         self, input: Given, hx: Tensor | None = None, *, lengths: Lengths = None, reset: Tensor | None = None
@@ -128,11 +132,13 @@ class GRU(RecurrentLayer):
         dtype: torch.dtype | None = None,
         *,
         initial_state: str = "zeros",
+        regularisation: Regularisation | None = None,
         proj_size: object = _MISSING,
     ) -> None:
         _refuse_projection(proj_size)
         sizes = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
-        super().__init__("GRU", sizes, {"device": device, "dtype": dtype}, initial_state, None)
+        place = {"device": device, "dtype": dtype}
+        super().__init__("GRU", sizes, place, initial_state, None, regularisation)
 
     def forward(
         self, input: Given, hx: Tensor | None = None, *, lengths: Lengths = None, reset: Tensor | None = None
@@ -186,12 +192,14 @@ class LSTM(RecurrentLayer):
         dtype: torch.dtype | None = None,
         *,
         initial_state: str = "zeros",
+        regularisation: Regularisation | None = None,
         forget_bias: float | None = None,
     ) -> None:
         if forget_bias is not None and not bias:
             raise ConfigError(f"forget_bias is {forget_bias} but there are no biases; expected bias=True")
         sizes = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size)
-        super().__init__("LSTM", sizes, {"device": device, "dtype": dtype}, initial_state, forget_bias)
+        place = {"device": device, "dtype": dtype}
+        super().__init__("LSTM", sizes, place, initial_state, forget_bias, regularisation)
 
     def forward(
         self, input: Given, hx: Pair | None = None, *, lengths: Lengths = None, reset: Tensor | None = None

@@ -18,8 +18,9 @@ from torch.nn.utils.rnn import PackedSequence
 from elman.cells import MODES, State
 from elman.errors import ConfigError, ShapeError
 from elman.kernels import dispatch, traced
-from elman.kernels.stack import Stack
+from elman.kernels.stack import Fresh, Stack, Within
 from elman.kernels.step import Stepper
+from elman.nn.dropout import NOTHING, Regularisation, draw_mask, drop_between, drop_weight
 from elman.padded import check_lengths
 
 Given = TypeVar("Given", Tensor, PackedSequence)
@@ -38,6 +39,7 @@ class RecurrentLayer(torch.nn.RNNBase):
 
     initial_state: str
     forget_bias: float | None
+    regularisation: Regularisation
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class RecurrentLayer(torch.nn.RNNBase):
         place: dict[str, Any],
         initial_state: str,
         forget_bias: float | None,
+        regularisation: Regularisation | None,
     ) -> None:
         if initial_state not in INITIAL_STATES:
             known = ", ".join(INITIAL_STATES)
@@ -53,19 +56,26 @@ class RecurrentLayer(torch.nn.RNNBase):
         # Before RNNBase draws the weights, because it does so by calling reset_parameters.
         self.initial_state = initial_state
         self.forget_bias = forget_bias
+        self.regularisation = regularisation or NOTHING
         super().__init__(mode, *sizes, **place)
         if initial_state == "learned":
             for name, size in zip(MODES[mode].state, self._state_sizes(), strict=True):
                 empty = torch.zeros(num_rows(self), size, **place)
                 self.register_parameter(f"initial_{name}", torch.nn.Parameter(empty))
+        if self.regularisation.layer_norm:
+            for name, size in self._norms():
+                start = torch.zeros if name.startswith("shift") else torch.ones
+                self.register_parameter(name, torch.nn.Parameter(start(size, **place)))
 
     def reset_parameters(self) -> None:
         """Draw the weights anew as torch does, then set what the options say; learned states become zero."""
         super().reset_parameters()
         with torch.no_grad():
             for name, parameter in self.named_parameters(recurse=False):
-                if name.startswith("initial_"):
+                if name.startswith(("initial_", "shift_")):
                     parameter.zero_()
+                elif name.startswith("gain_"):
+                    parameter.fill_(1.0)
                 elif self.forget_bias is not None and name.startswith("bias_ih"):
                     parameter[self.hidden_size : 2 * self.hidden_size] = self.forget_bias
 
@@ -76,7 +86,19 @@ class RecurrentLayer(torch.nn.RNNBase):
             text += f", initial_state={self.initial_state!r}"
         if self.forget_bias is not None:
             text += f", forget_bias={self.forget_bias}"
+        if self.regularisation != NOTHING:
+            text += f", regularisation={self.regularisation}"
         return text
+
+    def _norms(self) -> list[tuple[str, int]]:
+        """Give name and size of what a layer norm learns, in the order of the layers and directions."""
+        gates = len(MODES[self.mode].gates) * self.hidden_size
+        names = [("gain_ih", gates), ("gain_hh", gates)]
+        if self.mode == "LSTM":
+            names += [("gain_cell", self.hidden_size), ("shift_cell", self.hidden_size)]
+        places = [f"_l{n}{end}" for n in range(self.num_layers) for end in ("", "_reverse")]
+        places = places if self.bidirectional else places[::2]
+        return [(name + place, size) for place in places for name, size in names]
 
     def _state_sizes(self) -> tuple[int, ...]:
         return (self.proj_size or self.hidden_size, self.hidden_size)[: len(MODES[self.mode].state)]
@@ -110,7 +132,7 @@ class RecurrentLayer(torch.nn.RNNBase):
             ConfigError: the layer runs in two directions.
             ShapeError, RuntimeError: the state does not fit.
         """
-        stack = self._stack()
+        stack = self._stack(training=False)
         if state is None:
             return Stepper(stack, self._fresh_state(stack.weights[0])(batch), rounds)
         parts = (state,) if isinstance(state, Tensor) else tuple(state)
@@ -123,19 +145,36 @@ class RecurrentLayer(torch.nn.RNNBase):
         self._check_state(parts, parts[0].size(1))
         return Stepper(stack, parts, rounds)
 
-    def _stack(self) -> Stack:
+    def _stack(self, training: bool | None = None) -> Stack:
+        training = self.training if training is None else training
+        rules = self.regularisation
         # By attribute, each time: weight drop, parametrize and functional_call change what the name gives.
         weights = [getattr(self, name) for name in self._flat_weights_names]
+        if training and rules.weight_drop:
+            weights = [
+                drop_weight(weight, rules.weight_drop) if name.startswith("weight_hh") else weight
+                for name, weight in zip(self._flat_weights_names, weights, strict=True)
+            ]
+        within = None
+        if rules.layer_norm or rules.zoneout or (training and rules.recurrent_dropout):
+            norms = [getattr(self, name) for name, _ in self._norms()] if rules.layer_norm else []
+            within = Within(rules.recurrent_dropout, rules.zoneout, norms)
         return Stack(
             self.mode,
             weights,
             self.bias,
             self.num_layers,
             self.dropout,
-            self.training,
+            training,
             self.bidirectional,
             self.batch_first,
+            within,
         )
+
+    def _drops_sequences(self, stack: Stack) -> bool:
+        """Whether dropout between layers is one mask a sequence, and acts."""
+        is_variational = self.regularisation.dropout_kind == "variational"
+        return is_variational and stack.training and stack.dropout > 0 and stack.num_layers > 1
 
     def _run(
         self,
@@ -166,14 +205,30 @@ class RecurrentLayer(torch.nn.RNNBase):
             self._check_state(hx, batch)
         lengths = None if lengths is None else _real_lengths(lengths, batch, steps)
         reset = None if reset is None else _check_reset(reset, batch, steps)
-        if torch.compiler.is_compiling():
-            # Cuts are not counted yet: random states must be as many as there may be at most.
-            rows = batch * steps if self.initial_state == "random" and self.training else 1
-            output, state = traced.run(
-                stack, input, hx, lengths=lengths, reset=reset, fresh=fresh, fresh_rows=rows
+        # Cuts are not counted yet: random states must be as many as there may be at most.
+        rows = batch * steps if self.initial_state == "random" and self.training else 1
+
+        def run(layers: Stack, input: Tensor, state: State, own: slice) -> tuple[Tensor, State]:
+            def begin(count: int) -> State:
+                return tuple(part[own] for part in fresh(count))
+
+            if not torch.compiler.is_compiling():
+                return dispatch.run(layers, input, state, lengths=lengths, reset=reset, fresh=begin)
+            if layers.within is not None:
+                return _run_in_python(layers, input, state, lengths, reset, begin)
+            return traced.run(
+                layers, input, state, lengths=lengths, reset=reset, fresh=begin, fresh_rows=rows
             )
+
+        if self._drops_sequences(stack):
+            time = 1 if self.batch_first else 0
+
+            def mask(output: Tensor) -> Tensor:
+                return draw_mask(output.select(time, 0).shape, stack.dropout, output).unsqueeze(time)
+
+            output, state = drop_between(stack, input, hx, run, mask)
         else:
-            output, state = dispatch.run(stack, input, hx, lengths=lengths, reset=reset, fresh=fresh)
+            output, state = run(stack, input, hx, slice(None))
         if not is_batched:
             output = output.squeeze(0 if self.batch_first else 1)
             state = tuple(part.squeeze(1) for part in state)
@@ -197,7 +252,21 @@ class RecurrentLayer(torch.nn.RNNBase):
             hx = tuple(part.index_select(1, sorted_indices) for part in hx)
         self._check_input(data, stack.weights[0].dtype, 2)
         self._check_state(hx, rows)
-        output, state = dispatch.run_packed(stack, data, batch_sizes, hx)
+        if self._drops_sequences(stack):
+            row = torch.cat([torch.arange(count) for count in batch_sizes.tolist()]).to(data.device)
+
+            def mask(output: Tensor) -> Tensor:
+                return draw_mask((rows, output.size(-1)), stack.dropout, output)[row]
+
+            output, state = drop_between(
+                stack,
+                data,
+                hx,
+                lambda layers, x, part, _: dispatch.run_packed(layers, x, batch_sizes, part),
+                mask,
+            )
+        else:
+            output, state = dispatch.run_packed(stack, data, batch_sizes, hx)
         if unsorted_indices is not None:
             state = tuple(part.index_select(1, unsorted_indices) for part in state)
         return PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices), state
@@ -223,6 +292,14 @@ class RecurrentLayer(torch.nn.RNNBase):
                 which = f"hidden[{index}]" if self.mode == "LSTM" else "hidden"
                 expected = (num_rows(self), batch, size)
                 raise RuntimeError(f"Expected {which} size {expected}, got {list(part.size())}")
+
+
+@torch.compiler.disable
+def _run_in_python(
+    stack: Stack, input: Tensor, state: State, lengths: Tensor | None, reset: Tensor | None, fresh: Fresh
+) -> tuple[Tensor, State]:
+    """Run outside of a traced program what has no operator there: unrolled, it would fit one length alone."""
+    return dispatch.run(stack, input, state, lengths=lengths, reset=reset, fresh=fresh)
 
 
 def num_rows(layer: torch.nn.RNNBase) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from elman.errors import ConfigError
+from elman.nn.dropout import DROPOUTS
 from elman.nn.embedding import WordEmbedding
 from elman.nn.encoder import Encoder
 from elman.padded import Padded
@@ -32,7 +33,7 @@ class Pattern(nn.Module, ABC):
     Args:
         input_layer: what makes Padded *[B, T, E]* of a batch's features: `WordEmbedding` or `NumberInput`.
         encoder: what reads that, of input size E.
-        dropout: share of what the last layer reads switched off, in training.
+        dropout: share of what the last layer reads switched off, in training; of the encoder's kind.
         input_dropout: the same for the input layer's output; None: as `dropout`.
     """
 
@@ -47,8 +48,9 @@ class Pattern(nn.Module, ABC):
             )
         self.input_layer = input_layer
         self.encoder = encoder
-        self.input_dropout = nn.Dropout(dropout if input_dropout is None else input_dropout)
-        self.output_dropout = nn.Dropout(dropout)
+        kind = DROPOUTS[encoder.dropout_kind]
+        self.input_dropout = kind(dropout if input_dropout is None else input_dropout)
+        self.output_dropout = kind(dropout)
 
     @abstractmethod
     def scores(self, batch: Batch, *, window: int | None = None) -> Any:

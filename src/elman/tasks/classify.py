@@ -88,7 +88,7 @@ class Classify(Task):
         else:
             # Sets of series are small: more steps to a pass.
             recipe |= {"input_dropout": 0.0, "batch_size": 16}
-        if settings.cell == "lstm":
+        if settings.cell == "lstm" and settings.init != "chrono":
             recipe["forget_bias"] = 1.0
         chosen = choose(settings, recipe | {"kind": kind})
         labels = Vocab.build((example.target for example in train), specials=())

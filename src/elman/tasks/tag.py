@@ -92,7 +92,7 @@ class Tag(Task):
         recipe = RECIPE | {"kind": kind, "crf": metrics.tag_scheme(labels.tokens) is not None}
         if settings.tokens == "characters":
             recipe |= {"characters": "none", "lowercase": False, "unknown_rate": 0.0}
-        if settings.cell == "lstm":
+        if settings.cell == "lstm" and settings.init != "chrono":
             recipe["forget_bias"] = 1.0
         chosen = choose(settings, recipe)
         inputs = make_inputs(chosen, train)

@@ -20,6 +20,7 @@ from elman.data.example import Example
 from elman.data.vectors import Vectors, read_vectors
 from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
+from elman.nn.dropout import Regularisation
 from elman.nn.embedding import CharacterSummary, InputLayer, NumberInput, TokenEmbedding, WordEmbedding
 from elman.nn.encoder import Encoder
 from elman.patterns.pattern import Pattern
@@ -261,7 +262,15 @@ class Task(ABC):
             initial_state=chosen.initial_state,
             nonlinearity=chosen.nonlinearity,
             init=str(chosen.init),
+            memory_steps=chosen.memory_steps,
             forget_bias=chosen.forget_bias,
+            regularisation=Regularisation(
+                dropout_kind=chosen.dropout_kind,
+                recurrent_dropout=chosen.recurrent_dropout,
+                weight_drop=chosen.weight_drop,
+                zoneout=chosen.zoneout,
+                layer_norm=chosen.layer_norm,
+            ),
         )
 
     def choose_lengths(self, num_batches: int) -> None:
