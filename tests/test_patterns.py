@@ -28,6 +28,9 @@ def make_batch(rows, target=None):
 
 def make(name, *, vocabulary=9, hidden=8, bidirectional=True, **options):
     words = WordEmbedding(TokenEmbedding(vocabulary, 6))
+    if name == "fill":
+        readers = [Encoder(6, hidden) for _ in range(2)]
+        return PATTERNS[name](words, *readers, **({"num_labels": 3, "dropout": 0.0, "gap_id": 2} | options))
     encoder = Encoder(6, hidden, bidirectional=bidirectional and name != "generate")
     outputs = {"num_outputs": vocabulary} if name == "generate" else {"num_labels": 3}
     return PATTERNS[name](words, encoder, **(outputs | {"dropout": 0.0} | options))

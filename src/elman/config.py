@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from elman.errors import ConfigError
 
-TaskName = Literal["classify", "tag", "generate", "translate"]
+TaskName = Literal["classify", "tag", "fill", "generate", "translate"]
 CellName = Literal["rnn", "gru", "lstm"]
 KindName = Literal["text", "series", "stream"]
 TokensName = Literal["words", "characters", "subwords", "spaces"]
@@ -47,8 +47,8 @@ class Settings(BaseModel):
     # What, and on which data
     task: TaskName | None = Field(
         None,
-        description="classify: one label a sequence; tag: one a step; generate: what comes next; "
-        "translate: another sequence.",
+        description="classify: one label a sequence; tag: one a step; fill: missing tokens; "
+        "generate: what comes next; translate: another sequence.",
     )
     kind: KindName | None = Field(
         None, description="Texts, series of numbers, or one running text (default: seen from the input)."
@@ -98,6 +98,8 @@ class Settings(BaseModel):
     attention: AttentionName | None = Field(
         None, description="translate: what the decoder looks back with; none: a fixed context."
     )
+    hide_rate: Rate | None = Field(None, description="fill: share of tokens hidden, in training and scoring.")
+    gap: str | None = Field(None, description="fill: what marks a missing token in a text (___ always does).")
     dropout: Rate | None = Field(None, description="Share of units switched off while training.")
     input_dropout: Rate | None = Field(None, description="The same for what the first layer reads.")
     dropout_kind: DropoutKindName = Field(
@@ -203,6 +205,8 @@ class TrainArguments(TypedDict, total=False):
     tied: bool
     crf: bool
     attention: AttentionName
+    hide_rate: float
+    gap: str
     dropout: float
     input_dropout: float
     dropout_kind: DropoutKindName

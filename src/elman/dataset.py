@@ -17,6 +17,9 @@ PARTS = ("train", "valid", "test")
 DEFAULT_VALID = 0.1
 """Share of the training data that is held out for validation where no file is named."""
 
+WITHOUT_TARGET = ("fill", "generate")
+"""Tasks whose examples are inputs alone: what is to be said of them is in them."""
+
 IN_MEMORY = "memory"
 """What data are said to come from that came as objects."""
 
@@ -89,26 +92,32 @@ def read_part(settings: Settings, source: Any, *, kind: str | None, need_target:
     Raises:
         ConfigError: generate is given a target, or another task a condition; or a running text that is none.
     """
-    is_generate = settings.task == "generate"
+    is_generate, has_target = settings.task == "generate", settings.task not in WITHOUT_TARGET
     if is_generate and settings.target is not None:
         raise ConfigError("generate has no target; what sequences are made from is named with --condition.")
+    if settings.target is not None and not has_target:
+        raise ConfigError(f"target: {settings.task} learns from its input alone; name that with --input.")
     if settings.condition is not None and not is_generate:
         raise ConfigError("condition is for --task generate; the column of labels is named with --target.")
     is_file = isinstance(source, str | Path)
-    if kind == "stream" and not str(source).lower().endswith(".txt"):
+    is_plain = is_file and str(source).lower().endswith(".txt")
+    if kind == "stream" and not is_plain:
         raise ConfigError("a running text (kind stream) is a .txt file; a table holds a text in each row.")
+    if kind is None and is_plain and is_generate:
+        kind = "stream"
+    column = settings.condition if is_generate else settings.target
     read = partial(read_examples if is_file else examples_from, source)
     reading = read(
         input=split_names(settings.input) or None,
-        target=settings.condition if is_generate else settings.target,
+        target=column,
         columns=split_names(settings.columns) or None,
         kind=kind,
-        need_target=settings.condition is not None if is_generate else need_target,
+        need_target=column is not None if is_generate else need_target and has_target,
     )
-    if is_generate and settings.condition is None:  # whatever else stands in the row
-        bare = [replace(example, target=None) for example in reading.examples]
-        return replace(reading, examples=bare, target_column=None)
-    return reading
+    if has_target or column is not None:
+        return reading
+    bare = [replace(example, target=None) for example in reading.examples]  # whatever else is in the row
+    return replace(reading, examples=bare, target_column=None)
 
 
 def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:

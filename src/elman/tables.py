@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from elman.metrics import SMALLER_IS_BETTER
 
 FRACTIONS = frozenset({
-    "accuracy", "macro_f1", "precision", "recall", "f1",
+    "accuracy", "top5_accuracy", "macro_f1", "precision", "recall", "f1",
     "exact_match", "token_error_rate", "word_error_rate", "character_error_rate", "exposure_gap",
 })  # fmt: skip
 """Metrics that are fractions of one, shown as per cent."""

@@ -58,9 +58,10 @@ def outcome(run: "Run") -> str:
         # Spread out, because files are often sorted by label.
         places = range(0, len(run.held_out), max(1, len(run.held_out) // SHOWN_SAMPLES))
         samples = [run.held_out[place] for place in places[:SHOWN_SAMPLES]]
+        samples = run.task.ask(samples)
         predictions = run.predict_examples(samples)
         shown = [against_gold(said, it.target) for said, it in zip(predictions, samples, strict=True)]
-        gap = "\n\n" if predictions[0].tags is not None else "\n"
+        gap = "\n\n" if any(said.tags is not None for said in predictions) else "\n"
         blocks.append(f"from the {part_name} part:\n\n" + gap.join(shown))
     if run.folder is not None:
         blocks.append(
@@ -112,6 +113,8 @@ def against_gold(said: "Prediction", gold: Any) -> str:
         if any(wrong):
             rows.append([f"({tag})" if tag else "" for tag in wrong])
         return "\n".join(_painted_rows(rows, indent="  "))
+    if said.gaps is not None:
+        return f"  {tables.fit(input_text(said.input), columns() - 2)}\n{_filled(said, gold)}"
     if said.score is not None:  # a written sequence: tokens, or a text whose outer spaces say nothing
         gold = gold.strip() if isinstance(gold, str) else " ".join(gold)
     verdict = "right" if said.prediction == gold else paint(f"wrong: {tables.visible(str(gold))}", RED)
@@ -128,6 +131,9 @@ def one_prediction(said: "Prediction", count: int = tables.TOP_LABELS) -> str:
     if said.n_best is not None:
         rows = [(f"{one['score']:8.3f}", tables.visible(one["prediction"])) for one in said.n_best]
         return "\n".join([head, *(f"  {score}  {text}" for score, text in rows)])
+    if said.gaps is not None:
+        charts = [tables.bars(gap["probabilities"], columns(), count) for gap in said.gaps]
+        return "\n".join([head, _filled(said), *("\n".join(["", *chart]) for chart in charts)])
     if said.probabilities is None:
         return f"{head}\n  {tables.visible(str(said.prediction))}"
     return "\n".join([head, *tables.bars(said.probabilities, columns(), count)])
@@ -140,6 +146,8 @@ def prediction_line(said: "Prediction") -> str:
     if said.score is not None:
         half = max(20, columns() // 2 - 2)
         return f"{tables.pad(tables.fit(input_text(said.input), half), half)}  {_written(said)}"
+    if said.gaps is not None:
+        return tables.fit(input_text(said.prediction), max(20, columns()))
     sure = f"{100 * said.probabilities[said.prediction]:5.1f} %  " if said.probabilities else ""
     label = tables.pad(tables.fit(str(said.prediction), 20), 20)
     return f"{label}  {sure}{tables.fit(input_text(said.input), max(20, columns() - 32))}"
@@ -152,12 +160,28 @@ def _written(said: "Prediction") -> str:
     )
 
 
+def _filled(said: "Prediction", gold: Any = None) -> str:
+    """Return a filled sentence, what was filled in colour, and in brackets what is right where it differs."""
+    words = []
+    places = {gap["place"] for gap in said.gaps or ()}
+    for place, token in enumerate(said.tokens or ()):
+        shown = tables.visible(token)
+        if place in places:
+            shown = paint(shown, CYAN)
+            if gold is not None and gold[place] != token:
+                shown += paint(f" ({tables.visible(gold[place])})", RED)
+        words.append(shown)
+    if gold is None and isinstance(said.prediction, str):
+        return f"  {paint(tables.visible(said.prediction), CYAN)}"
+    return "  → " + " ".join(words)
+
+
 def input_text(raw: Any) -> str:
     """Return an input in words: a text as it is, tokens with spaces, numbers by their shape."""
     if isinstance(raw, str):
         return raw
-    if isinstance(raw, Sequence) and all(isinstance(token, str) for token in raw):
-        return " ".join(raw)
+    if isinstance(raw, Sequence) and all(isinstance(token, str | None) for token in raw):
+        return " ".join("___" if token is None else token for token in raw)
     shape = list(raw.shape) if hasattr(raw, "shape") else [len(raw)]
     return f"series of shape {shape}"
 

@@ -126,6 +126,9 @@ def make_input(kind):
 
 def make_pattern(name, *, cell="lstm", both=True, kind="words", dtype=torch.float64, layers=1, **options):
     inputs = make_input(kind)
+    if name == "fill":  # two readers of one direction each, whatever `both` says
+        readers = [Encoder(inputs.output_size, 4, cell=cell, num_layers=layers) for _ in range(2)]
+        return PATTERNS[name](inputs, *readers, num_labels=LABELS, gap_id=2, **options).to(dtype).eval()
     both = both and name != "generate"
     reader = Encoder(inputs.output_size, 4, cell=cell, bidirectional=both, num_layers=layers)
     outputs = {"num_outputs" if name == "generate" else "num_labels": LABELS}

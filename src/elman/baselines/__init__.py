@@ -15,6 +15,7 @@ from elman.baselines.column_markov import ColumnMarkov
 from elman.baselines.counting import Majority, MostFrequentTag
 from elman.baselines.frame_means import FrameMeans
 from elman.baselines.nearest_source import NearestSource
+from elman.baselines.neighbours import NeighbourCounts
 from elman.baselines.ngram import NGram
 from elman.errors import CheckpointError
 
@@ -26,6 +27,7 @@ BASELINES: dict[str, type[Baseline]] = {
     "NGram": NGram,
     "ColumnMarkov": ColumnMarkov,
     "NearestSource": NearestSource,
+    "NeighbourCounts": NeighbourCounts,
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "MostFrequentTag",
     "NGram",
     "NearestSource",
+    "NeighbourCounts",
     "from_tensors",
 ]
 

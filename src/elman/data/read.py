@@ -11,6 +11,7 @@ from elman.data.example import Reading
 from elman.data.in_memory import examples_from
 from elman.data.lines import absent
 from elman.data.running_text import read_running_text
+from elman.data.sentences import read_sentences
 from elman.data.table import read_table
 from elman.errors import DataError
 
@@ -32,6 +33,20 @@ class Reader(Protocol):
     ) -> Reading: ...
 
 
+def read_plain_text(
+    path: str | PathLike[str],
+    *,
+    input: Sequence[str] | None = None,
+    target: str | None = None,
+    columns: Sequence[str] | None = None,
+    kind: str | None = None,
+    need_target: bool = True,
+) -> Reading:
+    """Return a .txt file as one running text (kind "stream") or as sentences, one a line (any other kind)."""
+    reader = read_running_text if kind == "stream" else read_sentences
+    return reader(path, input=input, target=target, columns=columns, kind=kind, need_target=need_target)
+
+
 READERS: dict[str, Reader] = {
     ".csv": read_table,
     ".tsv": read_table,
@@ -39,7 +54,7 @@ READERS: dict[str, Reader] = {
     ".parquet": read_table,
     ".conll": read_conll,
     ".conllu": read_conll,
-    ".txt": read_running_text,
+    ".txt": read_plain_text,
 }
 
 

@@ -23,11 +23,11 @@ def read_running_text(
     Args:
         path: a UTF-8 file.
         input, target, columns: a running text has no columns, so these must be None.
-        kind: "stream", or None.
+        kind: "stream".
         need_target: whether the task needs labels, which a running text has not.
 
     Raises:
-        DataError: the file is empty, is not UTF-8, or columns, labels or another kind are asked of it.
+        DataError: the file is empty, is not UTF-8, or columns or labels are asked of it.
 
     Example:
         >>> import tempfile, pathlib
@@ -43,11 +43,6 @@ def read_running_text(
         )
     if input or columns:
         raise DataError(f"{path}: a .txt file has no columns; leave --input and --columns out.")
-    if kind not in (None, "stream"):
-        raise DataError(
-            f"{path}: a .txt file is one running text (kind stream), not {kind}; for texts of their own give "
-            "a table with a row each (.csv, .tsv, .jsonl)."
-        )
     lines = (line for _, line in read_lines(path, keep_ends=True))
     text = unicodedata.normalize("NFC", "".join(lines).replace("\r\n", "\n"))
     if not text:

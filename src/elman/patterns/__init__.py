@@ -1,11 +1,17 @@
 """Networks and their loss, one file for each shape of network, built from sizes and tensors."""
 
 from elman.patterns.classify import Classifier
+from elman.patterns.fill import Filler
 from elman.patterns.generate import LanguageModel
 from elman.patterns.pattern import Pattern
 from elman.patterns.tag import Tagger
 from elman.patterns.translate import EncoderDecoder
 
-PATTERNS: dict[str, type[Pattern]] = {"classify": Classifier, "tag": Tagger, "generate": LanguageModel}
+PATTERNS: dict[str, type[Pattern]] = {
+    "classify": Classifier,
+    "tag": Tagger,
+    "fill": Filler,
+    "generate": LanguageModel,
+}
 
-__all__ = ["PATTERNS", "Classifier", "EncoderDecoder", "LanguageModel", "Pattern", "Tagger"]
+__all__ = ["PATTERNS", "Classifier", "EncoderDecoder", "Filler", "LanguageModel", "Pattern", "Tagger"]

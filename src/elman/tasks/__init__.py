@@ -4,6 +4,7 @@ from typing import Any
 
 from elman.config import Settings
 from elman.tasks.classify import Classify
+from elman.tasks.fill import Fill
 from elman.tasks.generate import Generate
 from elman.tasks.tag import Tag
 from elman.tasks.task import Task
@@ -12,6 +13,7 @@ from elman.tasks.translate import Translate
 TASKS: dict[str, type[Task]] = {
     "classify": Classify,
     "tag": Tag,
+    "fill": Fill,
     "generate": Generate,
     "translate": Translate,
 }

@@ -37,6 +37,8 @@ WARMUP_STEPS = 50
 SPELLING_SIZE, CHARACTER_SIZE = 100, 32
 """Numbers that sum up a word's spelling, and numbers in a character's vector."""
 
+OF_FILL = ("hide_rate", "gap")
+
 INFERENCE_BATCH, INFERENCE_STEPS = 128, 128 * 256
 """Sequences, and steps with their padding, that a batch has at most when nothing is learned.
 
@@ -51,14 +53,15 @@ class Prediction:
 
     Args:
         input: the input as it was given.
-        prediction: the label (classify), the list of tags (tag) or the text (translate).
+        prediction: the label (classify), the list of tags (tag), or a text (translate; fill, without gaps).
         probabilities: label -> probability, summing to 1 (classify).
-        tokens: the tokens that were tagged (tag).
+        tokens: the tokens that were tagged (tag), or all of them, gaps filled (fill).
         tags: one tag a token (tag).
         spans: {"start", "end", "label", "text"} of each span, end exclusive, in tokens (BIO tags).
         score: the log-probability of the whole output, in nats (translate).
         n_best: {"prediction", "score"} of the best outputs, the best first (translate, where asked for).
         attention: what the decoder looked at for each token that it wrote (translate); not in `to_json`.
+        gaps: {"place", "probabilities"} of each gap: its token's number, and the likeliest tokens (fill).
     """
 
     input: Any
@@ -70,12 +73,13 @@ class Prediction:
     score: float | None = None
     n_best: list[dict[str, Any]] | None = None
     attention: "Attention | None" = None
+    gaps: list[dict[str, Any]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that say something, ready for `json.dumps`."""
         raw = self.input.tolist() if isinstance(self.input, np.ndarray) else self.input
         out: dict[str, Any] = {"input": raw, "prediction": self.prediction}
-        for name in ("probabilities", "tokens", "tags", "spans", "score", "n_best"):
+        for name in ("probabilities", "tokens", "tags", "spans", "score", "n_best", "gaps"):
             value = getattr(self, name)
             if value is not None:
                 out[name] = value
@@ -207,6 +211,10 @@ class Task(ABC):
     def samples(self, pattern: Any) -> list[tuple[str, str]]:
         """Return what the network makes by itself, (how, what), for the report; nothing for most tasks."""
         return []
+
+    def ask(self, examples: Sequence[Example]) -> list[Example]:
+        """Return held-out examples as a person would put them, with what is right as their target."""
+        return list(examples)
 
     def build_fresh(self) -> Pattern:
         """Return a network with initial weights: drawn, and pre-trained vectors where they were given."""
@@ -347,6 +355,9 @@ class Task(ABC):
 
 def choose(settings: Settings, recipe: dict[str, Any]) -> Settings:
     """Return the settings with everything that is open filled in from a recipe."""
+    for name in OF_FILL:
+        if getattr(settings, name) is not None and name not in recipe:
+            raise ConfigError(f"{name} is for --task fill; leave it out.")
     open_ = {name: value for name, value in recipe.items() if getattr(settings, name) is None}
     return settings.model_copy(update=open_)
 
