@@ -329,3 +329,26 @@ def test_a_stored_baseline_says_the_same_and_knows_neither_gaps_nor_unknown_word
         assert np.allclose(first.sum(1), 1)
     with pytest.raises(DataError, match="no token"):
         NeighbourCounts.fit([np.zeros(0, np.int64)], num_words=2)
+
+
+REGULARISED = {
+    "zoneout": 0.1,
+    "layer_norm": True,
+    "recurrent_dropout": 0.2,
+    "weight_drop": 0.2,
+    "dropout_kind": "variational",
+    "num_layers": 2,
+}
+
+
+@pytest.mark.parametrize("rules", [{}, REGULARISED], ids=["plain", "regularised"])
+def test_an_interrupted_training_ends_in_the_bytes_of_the_whole_one(rules, write, tmp_path):
+    settings = {"task": "fill", "train": str(write("some.txt", "\n".join(sentences(40)))), "hidden_size": 6,
+                "batch_size": 8, "epochs": 2, "threads": 1, **rules}  # fmt: skip
+    elman.train(out=str(tmp_path / "whole"), **settings)
+    elman.train(out=str(tmp_path / "part"), max_minutes=1e-6, **settings)
+    elman.train(resume=str(tmp_path / "part"))
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "part")]
+    assert files[0] == files[1]
+    again = elman.load(tmp_path / "part")
+    assert again.predict(["Ada ? old ? ."])[0] == elman.load(tmp_path / "whole").predict(["Ada ? old ? ."])[0]

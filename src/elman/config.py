@@ -315,7 +315,7 @@ def _not_valid(error: Any, source: str) -> str:
 
 _FLAG = re.compile(
     r"(?<![\w-])--(no-)?([a-z][a-z-]*)"
-    r"(?: ([A-Z]{3,}\b|\{[^}]*\}|classify\b|tag\b|generate\b|translate\b))?"
+    r"(?: ([A-Z]{3,}\b|\{[^}]*\}|classify\b|tag\b|fill\b|generate\b|translate\b))?"
 )
 
 

@@ -19,7 +19,7 @@ from tolerances import SAME_GRADIENT, SAME_ROW
 
 import elman.nn
 from elman.errors import ConfigError
-from elman.kernels import regularised, use
+from elman.kernels import dispatch, regularised, use
 from elman.nn import Regularisation, recurrent
 from elman.nn.dropout import DROPOUTS, VariationalDropout, draw_mask
 from elman.padded import mask_of
@@ -287,6 +287,18 @@ def test_a_backend_that_cannot_step_says_so_when_it_is_forced():
     for name in ("torch", "cpu"):
         with use(name), pytest.raises(ConfigError, match="inside each step"):
             layer(torch.ones(5, 2, 3))
+
+
+def test_the_slower_backend_is_said_once_and_only_where_it_runs(monkeypatch, caplog):
+    monkeypatch.setattr(dispatch, "_reported", set())
+    elman.nn.LSTM(3, 4, regularisation=Regularisation(weight_drop=0.5))(torch.ones(5, 2, 3))
+    assert "inside each step" not in caplog.text
+    layer = elman.nn.LSTM(3, 4, regularisation=Regularisation(recurrent_dropout=0.5))
+    layer.eval()(torch.ones(5, 2, 3))
+    assert "inside each step" not in caplog.text
+    for _ in range(3):
+        layer.train()(torch.ones(5, 2, 3))
+    assert caplog.text.count("a slower backend runs instead of 'torch'") == 1
 
 
 @pytest.mark.parametrize("name", ["weight_drop", "zoneout", "recurrent_dropout"])

@@ -29,6 +29,8 @@ class Filler(Pattern):
         backward: reads backwards; the same sizes.
         num_labels: words to choose from, K.
         gap_id: the token that marks a gap.
+        counts [K]: how often each word occurred in training; the output's bias starts at their logarithm,
+            so that the first updates need not learn which words are frequent. None: torch's draw.
         hide_rate: share of the tokens that are read as gaps in training (drawn as dropout is).
         dropout, input_dropout: see `Pattern`.
 
@@ -56,6 +58,7 @@ class Filler(Pattern):
         *,
         num_labels: int,
         gap_id: int,
+        counts: Tensor | None = None,
         hide_rate: float = 0.15,
         dropout: float = 0.3,
         input_dropout: float | None = None,
@@ -74,6 +77,9 @@ class Filler(Pattern):
         size = encoder.output_size + backward.output_size
         self.context = nn.Linear(size, encoder.output_size)
         self.linear = nn.Linear(encoder.output_size, num_labels)
+        if counts is not None:
+            with torch.no_grad():
+                self.linear.bias.copy_((counts / counts.sum()).log())
 
     def contexts(self, batch: Batch, *, window: int | None = None) -> Padded:
         """Return what is known of each step from both of its sides, Padded [B, T, H].

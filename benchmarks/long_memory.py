@@ -1,0 +1,219 @@
+"""LONG MEMORY: the adding problem and the copy task, which only a network that remembers can solve.
+
+    python benchmarks/long_memory.py                     adding at 200 steps, every network, seed 0
+    python benchmarks/long_memory.py --problem copy --networks "lstm chrono,gru" --steps 20,50,100
+    python benchmarks/long_memory.py --seeds 0,1,2 --threads 1
+    python benchmarks/long_memory.py --draw              table and pictures, from what was measured
+
+Adding (Hochreiter and Schmidhuber 1997, in the form of Le et al. 2015): at each step a number from U(0, 1)
+and a mark; two steps are marked, one in each half; at the end the sum of their numbers is asked. Who always
+says 1 has a mean squared error of 1/6. Copy (Arjovsky et al. 2016): ten symbols out of eight, T blanks, the
+last of them a sign to begin, then the ten symbols are asked. Who forgot them has a loss of
+10 ln 8 / (T + 20).
+
+All data are drawn anew at every update, and those of the test from another seed. A measurement ends when the
+problem is solved, or after `--minutes`. What was measured is not measured again, so the work can be done in
+pieces; `--again` measures it anew. Figures go to results/long_memory.jsonl.
+"""
+
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from long_memory_page import draw_page
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+import elman
+from elman.nn.encoder import Encoder
+from elman.padded import Padded
+
+HERE = Path(__file__).parent
+RECORDS = HERE / "results" / "long_memory.jsonl"
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "rnn": {"cell": "rnn"},
+    "rnn orthogonal": {"cell": "rnn", "init": "orthogonal"},
+    "irnn": {"cell": "rnn", "nonlinearity": "relu", "init": "identity"},
+    "gru": {"cell": "gru"},
+    "gru chrono": {"cell": "gru", "init": "chrono"},
+    "lstm": {"cell": "lstm"},
+    "lstm chrono": {"cell": "lstm", "init": "chrono"},
+}
+HIDDEN_SIZE, BATCH_SIZE, CLIP_NORM = 64, 32, 1.0
+LEARNING_RATES = {"rnn": 1e-3, "gru": 5e-3, "lstm": 5e-3}
+"""Of each cell: without gates, larger steps leave the narrow way where the state neither fades nor grows."""
+LOOK_EVERY = 100
+"""Updates between two looks at the test data, as many as are drawn in the picture."""
+
+TEST_SEED, TEST_SEQUENCES = 1_000_003, 1000
+SYMBOLS, COPIED, BLANK, SIGN = 8, 10, 8, 9
+SOLVED = {"adding": 0.005, "copy": 0.001}
+"""Mean squared error, and nats a step (a hundredth of the forgetful loss at T = 200), on fresh test data."""
+
+DEFAULT_STEPS = {"adding": "200", "copy": "100"}
+
+
+class Reader(nn.Module):
+    """A recurrent layer and what reads it: the last step (adding) or every step (copy)."""
+
+    def __init__(self, problem: str, steps: int, settings: dict[str, Any]) -> None:
+        super().__init__()
+        chosen = dict(settings)
+        if chosen.get("init") == "chrono":
+            chosen["memory_steps"] = steps
+        self.problem = problem
+        inputs, outputs = (2, 1) if problem == "adding" else (SYMBOLS + 2, SYMBOLS + 1)
+        self.encoder = Encoder(inputs, HIDDEN_SIZE, **chosen)
+        self.linear = nn.Linear(self.encoder.output_size, outputs)
+
+    def loss(self, inputs: Tensor, target: Tensor) -> Tensor:
+        """Return the mean squared error of the sums, or the mean loss of a step."""
+        padded = Padded(inputs, torch.full((len(inputs),), inputs.size(1)))
+        outputs, _ = self.encoder(padded)
+        if self.problem == "adding":
+            return mse_loss(self.linear(outputs.last()).squeeze(1), target)
+        return cross_entropy(self.linear(outputs.data).flatten(0, 1), target.flatten())
+
+
+def draw_adding(count: int, steps: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return numbers and marks [count, steps, 2], and the sums of the marked numbers [count]."""
+    numbers = torch.rand(count, steps, generator=random)
+    half, marks = steps // 2, torch.zeros(count, steps)
+    rows = torch.arange(count)
+    marks[rows, torch.randint(half, (count,), generator=random)] = 1
+    marks[rows, torch.randint(half, steps, (count,), generator=random)] = 1
+    return torch.stack([numbers, marks], 2), (numbers * marks).sum(1)
+
+
+def draw_copy(count: int, steps: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return one-hot symbols [count, steps + 20, 10], and what to say at each step."""
+    symbols = torch.randint(SYMBOLS, (count, COPIED), generator=random)
+    shown = torch.full((count, steps + 2 * COPIED), BLANK)
+    target = shown.clone()
+    shown[:, :COPIED] = symbols
+    shown[:, steps + COPIED - 1] = SIGN
+    target[:, -COPIED:] = symbols
+    return nn.functional.one_hot(shown, SYMBOLS + 2).float(), target
+
+
+DRAW = {"adding": draw_adding, "copy": draw_copy}
+
+
+def chance(problem: str, steps: int) -> float:
+    """Return the loss of who remembers nothing."""
+    return 1 / 6 if problem == "adding" else COPIED * math.log(SYMBOLS) / (steps + 2 * COPIED)
+
+
+@torch.no_grad()
+def test_loss(network: Reader, steps: int) -> float:
+    """Return the loss on test data, always the same, in pieces that fit into a cache."""
+    random = torch.Generator().manual_seed(TEST_SEED)
+    pieces = [DRAW[network.problem](100, steps, random) for _ in range(TEST_SEQUENCES // 100)]
+    return sum(float(network.loss(*piece)) for piece in pieces) / len(pieces)
+
+
+def measure(problem: str, name: str, steps: int, seed: int, minutes: float) -> dict[str, Any]:
+    """Train one network until it has solved the problem or time is up."""
+    torch.manual_seed(seed)
+    network, random = Reader(problem, steps, NETWORKS[name]), torch.Generator().manual_seed(seed)
+    rate = LEARNING_RATES[NETWORKS[name]["cell"]]
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    began, worked, update, curve = time.perf_counter(), time.process_time(), 0, []
+    while True:
+        if update % LOOK_EVERY == 0:
+            loss, seconds = test_loss(network, steps), time.perf_counter() - began
+            curve.append([update, round(seconds, 1), float(f"{loss:.4g}")])
+            print(f"{problem} {steps} {name} seed {seed}: {update:,} updates, {loss:.5f}, {seconds:.0f} s",
+                  flush=True)  # fmt: skip
+            if loss < SOLVED[problem] or seconds > 60 * minutes or not math.isfinite(loss):
+                break
+        optimizer.zero_grad()
+        network.loss(*DRAW[problem](BATCH_SIZE, steps, random)).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
+        optimizer.step()
+        update += 1
+    return {
+        "problem": problem,
+        "network": name,
+        "steps": steps,
+        "seed": seed,
+        "solved": loss < SOLVED[problem],
+        "test_loss": loss,
+        "chance": chance(problem, steps),
+        "updates": update,
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(time.process_time() - worked, 1),
+        "learning_rate": rate,
+        "minutes_allowed": minutes,
+        "parameters": sum(value.numel() for value in network.parameters()),
+        "curve": curve,
+    }
+
+
+def stamp(threads: int) -> dict[str, Any]:
+    """Return where, when and by what a measurement was made."""
+    return {
+        "threads": threads,
+        "date": datetime.date.today().isoformat(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "versions": {
+            "elman": elman.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def read_records() -> list[dict[str, Any]]:
+    """Return every measurement so far, the last one for each (problem, network, steps, seed) alone."""
+    if not RECORDS.exists():
+        return []
+    rows = [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()]
+    return list({key(row): row for row in rows}.values())
+
+
+def key(row: dict[str, Any]) -> tuple[str, str, int, int]:
+    """Return what tells measurements apart."""
+    return row["problem"], row["network"], row["steps"], row["seed"]
+
+
+def main() -> None:
+    """Measure what is asked for and was not measured yet, then draw everything."""
+    parser = argparse.ArgumentParser(description="Measure what networks remember.")
+    parser.add_argument("--problem", choices=list(DRAW), default="adding")
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="which, by name: a,b (default: all)")
+    parser.add_argument("--steps", help="T, several with commas (default: 200 for adding, 100 for copy)")
+    parser.add_argument("--seeds", default="0", help="0,1,2 (default: 0)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--minutes", type=float, default=5.0, help="for one measurement (default: 5)")
+    parser.add_argument("--again", action="store_true", help="measure anew what was measured already")
+    parser.add_argument("--draw", action="store_true", help="only draw the table and the pictures")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    done = {key(row) for row in read_records()}
+    names = options.networks.split(",")
+    unknown = set(names) - set(NETWORKS)
+    if unknown:
+        parser.error(f"unknown networks {', '.join(sorted(unknown))}; known: {', '.join(NETWORKS)}")
+    for seed in [] if options.draw else [int(text) for text in options.seeds.split(",")]:
+        for steps in [int(text) for text in (options.steps or DEFAULT_STEPS[options.problem]).split(",")]:
+            for name in names:
+                if options.again or (options.problem, name, steps, seed) not in done:
+                    row = measure(options.problem, name, steps, seed, options.minutes)
+                    RECORDS.parent.mkdir(exist_ok=True)
+                    with open(RECORDS, "a", encoding="utf-8") as file:
+                        file.write(json.dumps(row | stamp(options.threads)) + "\n")
+    draw_page(read_records(), HERE / "results", HERE.parent / "docs")
+
+
+if __name__ == "__main__":
+    main()
