@@ -17,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import write_csv, write_jsonl
 from tolerances import SAME_AS_TORCH
+from torch.nn import functional
 
 import elman
 from elman.baselines import NGram
 from elman.cli import main
-from elman.data.text import join_tokens, split_spaced_words
+from elman.data.joining import join_tokens
+from elman.data.text import split_spaced_words
 from elman.errors import ConfigError, DataError, ElmanError
 from elman.nn.condition import ConditionedStart
 from elman.nn.embedding import NumberInput, TokenEmbedding, WordEmbedding
@@ -29,7 +31,8 @@ from elman.nn.encoder import LAYERS, Encoder
 from elman.padded import Padded, pad
 from elman.patterns import LanguageModel
 from elman.search.sampling import Sampling, generate
-from elman.tasks.writing import Writing, generators
+from elman.tasks import stream_scores
+from elman.tasks.writing import Writing, _Joined, generators
 
 FAST = {"task": "generate", "hidden_size": 8, "embedding_size": 5, "threads": 1, "epochs": 2}
 VERSE = "the cat sat on the mat, and the dog sat on the cat.\n"
@@ -97,6 +100,44 @@ def test_what_is_streamed_has_the_probability_that_offline_scoring_gives_it(
             torch.testing.assert_close(streamed, offline.log_softmax(1), atol=tolerance, rtol=0)
 
 
+@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("at_once", [7, 64])
+def test_a_running_text_s_score_is_that_of_one_pass_over_it(cell, at_once, monkeypatch):
+    monkeypatch.setattr(stream_scores, "STEPS_AT_ONCE", at_once)
+    model, ids = make_model(cell, torch.float64), np.random.default_rng(0).integers(0, 9, 200)
+    tokens = torch.from_numpy(ids).unsqueeze(0)
+    with torch.no_grad():
+        scores = model.scores(Batch(Padded(tokens[:, :-1], [199]))).data[0]
+    expected = functional.cross_entropy(scores, tokens[0, 1:], reduction="none")
+    np.testing.assert_allclose(stream_scores.stream_nats(model, ids), expected, atol=1e-12)
+
+
+def test_lanes_with_a_long_enough_run_up_score_as_one_pass_does(monkeypatch):
+    """A run-up over all that came before makes them exact; none leaves the first step of each lane worse."""
+    model, ids = make_model("lstm", torch.float64), np.random.default_rng(0).integers(0, 9, 200)
+    exact = stream_scores.stream_nats(model, ids)
+    monkeypatch.setattr(stream_scores, "SHORTEST_LANE", 29)
+    monkeypatch.setattr(stream_scores, "STEPS_AT_ONCE", 64)
+    monkeypatch.setattr(stream_scores, "RUN_UP", 200)
+    np.testing.assert_allclose(stream_scores.nearly_stream_nats(model, ids), exact, atol=1e-12)
+    monkeypatch.setattr(stream_scores, "RUN_UP", 0)
+    without = stream_scores.nearly_stream_nats(model, ids)
+    assert len(without) == 199 and abs(without - exact).max() > 1e-6
+
+
+def test_subwords_are_written_as_the_text_that_they_are(tmp_path):
+    pytest.importorskip("tokenizers", reason="tokenizers is not installed (extra: text)")
+    path = tmp_path / "cafe.txt"
+    path.write_text("Zürich has a café.\nThe café has Zürich milk.\n" * 60, encoding="utf-8")
+    run = elman.train(train=path, tokens="subwords", max_vocab=270, **FAST)
+    whole = run.generate("The café", length=40, seed=3)[0].prediction
+    assert "".join(run.stream("The café", Writing(40, Sampling(0.8), 3))) == whole
+    # Single bytes of é and ü are tokens too: none is shown before its character is whole.
+    kept = _Joined(run.task, True)
+    pieces = run.task.inputs.subwords.cut("ü")
+    assert [kept.add(piece) for piece in pieces] == [""] * (len(pieces) - 1) + ["ü"]
+
+
 def test_frames_that_are_streamed_have_the_scores_of_the_whole():
     torch.manual_seed(0)
     model = LanguageModel(NumberInput(4), Encoder(4, 6), num_outputs=4).double().eval()
@@ -112,7 +153,7 @@ def test_frames_that_are_streamed_have_the_scores_of_the_whole():
 @given(st.text(alphabet=st.sampled_from("ab .,\n\t'é5-"), max_size=30))
 def test_words_that_keep_their_spaces_join_to_the_text(text):
     tokens = split_spaced_words(text)
-    assert join_tokens(tokens) == text
+    assert join_tokens(tokens, "spaced words") == text
     assert all(tokens)
 
 
@@ -138,13 +179,6 @@ def test_a_model_s_score_is_the_mean_over_every_token_but_the_first(poet, tmp_pa
     fitted = poet.baseline
     assert isinstance(fitted, NGram)
     assert found["baseline"]["nats_per_token"] == pytest.approx(-np.mean(fitted.predict([ids.numpy()])[0]))
-
-
-def test_a_long_text_is_scored_in_pieces_as_in_one(poet, tmp_path, monkeypatch):
-    (tmp_path / "long.txt").write_text(VERSE * 5, encoding="utf-8")
-    whole = poet.evaluate(tmp_path / "long.txt").metrics["loss"]
-    monkeypatch.setattr("elman.tasks.generate.EVALUATED_AT_ONCE", 7)
-    assert poet.evaluate(tmp_path / "long.txt").metrics["loss"] == pytest.approx(whole, abs=1e-6)
 
 
 # From a file to text
@@ -320,9 +354,9 @@ def test_a_killed_training_of_a_stream_ends_in_the_same_bytes(verses, tmp_path):
         (VERSE, {"target": "label"}, "generate has no target"),
         (VERSE, {"condition": "label"}, "without labels"),
         (VERSE, {"input": "text"}, "no columns"),
-        (VERSE, {"kind": "text"}, "one running text"),
+        (VERSE, {"tokens": "spaces"}, "nothing could be written"),
         (VERSE, {"tied": True, "embedding": "one-hot", "embedding_size": None}, "tied"),
-        (VERSE, {"task": "classify"}, "without labels"),
+        (VERSE, {"task": "classify"}, "holds no targets"),
     ],
 )
 def test_what_cannot_be_is_one_clear_message(text, settings, message, tmp_path):

@@ -13,7 +13,7 @@ from tiny import write_jsonl
 import elman
 from elman.data.example import Example
 from elman.errors import ConfigError, DataError
-from elman.tasks.sides import choose_side, text_of
+from elman.tasks.sides import choose_side
 from elman.training.checkpoint import list_checkpoints
 from elman.translation_metrics import edit_distance, error_rate, text_scores
 
@@ -125,7 +125,7 @@ def test_syllables_taken_apart_come_back_whole():
     side = trained.task.outputs
     letters = side.tokens_of(Example("한국"))
     assert len(letters) == 6 and "한" not in side.vocab
-    assert text_of(side, letters) == "한국"
+    assert side.join(letters) == "한국"
 
 
 def test_one_vocabulary_may_serve_both_sides():

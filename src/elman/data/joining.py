@@ -2,6 +2,7 @@
 
 - **characters**: one after the other; brought to NFC, so that letters of the NFD form become syllables again.
 - **spaces** (space-separated symbols): with a space between them, as they stood.
+- **spaced words** (which keep their white space): one after the other.
 - **subwords**: exactly the text that was cut.
 - **words**: cutting loses the spaces, so they are put back by rule: one between two tokens, but none before
   a mark that ends something, none after one that opens something, and none inside a pair of quotes. What
@@ -31,7 +32,7 @@ def join_tokens(tokens: Sequence[str], cut: str, subwords: Subwords | None = Non
 
     Args:
         tokens: as `tokenise` or `Subwords.cut` give them.
-        cut: how they were cut: "words", "characters", "spaces" or "subwords".
+        cut: how they were cut: "words", "characters", "spaces", "spaced words" or "subwords".
         subwords: who cut them, for "subwords".
 
     Example:
@@ -42,7 +43,7 @@ def join_tokens(tokens: Sequence[str], cut: str, subwords: Subwords | None = Non
     """
     if cut == "subwords" and subwords is not None:
         text = subwords.join(tokens)
-    elif cut == "characters":
+    elif cut in ("characters", "spaced words"):
         text = "".join(tokens)
     else:
         text = join_words(tokens) if cut == "words" else " ".join(tokens)

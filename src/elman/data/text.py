@@ -93,23 +93,6 @@ def split_spaced_words(text: str) -> list[str]:
     return tokens + list(text[position:])
 
 
-def join_tokens(tokens: Sequence[str], *, are_given: bool = False) -> str:
-    """Return tokens as a text: the inverse of how the training text was cut, for text that a model writes.
-
-    Characters, and words that keep their white space, stand side by side. Tokens that were given as a list
-    say nothing of white space, so one space stands between them.
-
-    Args:
-        tokens: what was written.
-        are_given: whether the training data came as lists of tokens.
-
-    Example:
-        >>> join_tokens(["To", " be"]), join_tokens(["To", "be"], are_given=True)
-        ('To be', 'To be')
-    """
-    return (" " if are_given else "").join(tokens)
-
-
 def tokenise(
     sequence: str | Sequence[str],
     tokens: Literal["words", "characters", "spaces", "spaced words"],

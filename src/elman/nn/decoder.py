@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from elman.cells import State
 from elman.nn.attention import Memory, make_attention
+from elman.nn.dropout import Dropout
 from elman.nn.embedding import TokenEmbedding
 from elman.nn.encoder import Encoder
 from elman.padded import Padded
@@ -143,7 +144,7 @@ class Decoder(nn.Module):
             num_layers=num_layers,
             num_parts=2 if cell == "lstm" else 1,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.combine = nn.Linear(key_size + hidden_size, hidden_size, bias=False)
         self.output = nn.Linear(hidden_size, num_tokens)
 

@@ -10,20 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from elman.baselines import Baseline, ColumnMarkov, NGram
 from elman.config import Settings
-from elman.data.batches import Batch, Batches, Encoded, StreamBatches
+from elman.data.batches import Batches, Encoded, StreamBatches
 from elman.data.example import Example
 from elman.data.series import Standardiser
 from elman.data.streams import Lanes
-from elman.data.text import join_tokens
 from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.nn.condition import ConditionedStart
-from elman.padded import Padded
 from elman.patterns.generate import LanguageModel
 from elman.search.sampling import Sampling
 from elman.tasks.generate_recipe import (
@@ -32,6 +29,7 @@ from elman.tasks.generate_recipe import (
     refuse_settings_of_other_tasks,
 )
 from elman.tasks.inputs import Inputs, SeriesInputs, TokenInputs, inputs_from_json, make_token_inputs
+from elman.tasks.stream_scores import nearly_stream_nats, stream_nats
 from elman.tasks.task import Evaluation, Prediction, Task, inference_batches, with_vectors
 from elman.tasks.writing import Writing, write
 
@@ -40,9 +38,6 @@ BOUNDARY = 0
 
 NGRAM_ORDERS = {"characters": 5, "words": 3}
 """Tokens that the baseline counts together; other tokens: as words."""
-
-EVALUATED_AT_ONCE = 2048
-"""Steps of a running text that are scored together; the state goes on, so the figure is the same for any."""
 
 TOKEN_METRICS = ("nats_per_token", "bits_per_token", "perplexity")
 
@@ -172,7 +167,8 @@ class Generate(Task):
 
     def text_of(self, tokens: Sequence[str]) -> str:
         """Return tokens as text: the one place that knows how this model's tokens are joined."""
-        return join_tokens(tokens, are_given=self.are_given)
+        assert isinstance(self.inputs, TokenInputs)  # frames are no text
+        return " ".join(tokens) if self.are_given else self.inputs.join(tokens)
 
     def samples(self, pattern: LanguageModel) -> list[tuple[str, str]]:
         """Return what the network writes from nothing at several temperatures; nothing for frames."""
@@ -188,7 +184,7 @@ class Generate(Task):
     def evaluate(self, pattern: LanguageModel, examples: Sequence[Example]) -> Evaluation:
         """Score the network by the probability that it gives to what really comes next."""
         if self.is_stream:
-            nats = np.concatenate([self._stream_nats(pattern, example) for example in examples])
+            nats = np.concatenate([stream_nats(pattern, self._stream_ids(each)) for each in examples])
             return Evaluation(self._scores_of(nats, examples))
         batches = self._rows(examples)
         parts, is_first = [np.zeros(0)], [np.zeros(0, np.bool_)]
@@ -202,6 +198,13 @@ class Generate(Task):
         scored = nats[~first]
         scores = {"loss": _mean(nats), "nll_per_step": _mean(scored)}
         return Evaluation(scores, lengths=lengths)
+
+    def validate(self, pattern: LanguageModel, examples: Sequence[Example]) -> dict[str, float]:
+        """Return the scores that choose the best weights; of a running text, nearly so."""
+        if not self.is_stream:
+            return self.evaluate(pattern, examples).scalars
+        parts = [nearly_stream_nats(pattern, self._stream_ids(each)) for each in examples]
+        return token_scores(np.concatenate(parts))
 
     def fit_baseline(self, train: Sequence[Example]) -> Baseline:
         """Fit an n-gram model of the tokens, or each column of the frames by itself."""
@@ -276,22 +279,14 @@ class Generate(Task):
             rows.append(row)
         return self.batched(rows, None)
 
-    def _stream_nats(self, pattern: LanguageModel, example: Example) -> NDArray[np.float64]:
-        """Return the nats of each token of a running text but the first, the state carried through it."""
-        ids = torch.from_numpy(self._ids(example))
+    def _stream_ids(self, example: Example) -> NDArray[np.int64]:
+        """Return the ids of a running text of which something can be scored."""
+        ids = self._ids(example)
         if len(ids) < 2:
             raise DataError(
                 f"{example.where}: has {len(ids)} token(s); at least two are needed to score what comes next."
             )
-        device = next(pattern.parameters()).device
-        parts, state = [], None
-        for start in range(0, len(ids) - 1, EVALUATED_AT_ONCE):
-            piece = ids[start : start + EVALUATED_AT_ONCE + 1].to(device).unsqueeze(0)
-            count = torch.tensor([piece.size(1) - 1])
-            features, target = {"tokens": Padded(piece[:, :-1], count)}, Padded(piece[:, 1:], count)
-            nats, state = pattern.nats(Batch(features, target, [0], int(count)), state)
-            parts.append(nats.cpu().numpy())
-        return np.concatenate(parts)
+        return ids
 
     def _scores_of(self, nats: NDArray[np.float64], examples: Sequence[Example]) -> dict[str, Any]:
         """Return the scores, and how many tokens training never saw, where there are some."""

@@ -92,6 +92,11 @@ def epochs_for(num_batches: int, kind: str) -> int:
 
 def refuse_settings_of_other_tasks(settings: Settings, kind: str) -> None:
     """Raise ConfigError for a setting that says nothing here."""
+    if settings.tokens == "spaces":
+        raise ConfigError(
+            "tokens = 'spaces' forgets what white space stood where, so nothing could be written; choose "
+            "words, characters or subwords."
+        )
     if settings.bidirectional:
         raise ConfigError(
             "generate reads in one direction: a network of two has read what it is to predict "

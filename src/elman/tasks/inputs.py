@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from elman.config import Settings
 from elman.data.batches import Encoded
 from elman.data.example import Example
+from elman.data.joining import join_tokens
 from elman.data.series import Standardiser
-from elman.data.subwords import Subwords
+from elman.data.subwords import Subwords, choose_size
 from elman.data.text import Spellings, choose_tokens, split_characters, tokenise
 from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
@@ -83,6 +84,10 @@ class TokenInputs:
         if self.cut == "characters":
             return split_characters(text, self.normal_form)
         return tokenise(text, self.cut)
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """Return tokens as a text, the way back of `cut_text`."""
+        return join_tokens(tokens, self.cut, self.subwords)
 
     def count_cut(self, examples: Sequence[Example]) -> int:
         """Return how many inputs have more tokens than are read."""
@@ -183,11 +188,11 @@ def choose_cut(settings: Settings, train: Sequence[Example]) -> Literal["words",
     """Return how texts are cut: as asked, else words where most texts have several, else characters.
 
     Raises:
-        ConfigError: subwords, or cutting at spaces, which only translate can.
+        ConfigError: subwords, or cutting at spaces, for a task that labels.
     """
     if settings.tokens in ("subwords", "spaces"):
         raise ConfigError(
-            f"tokens = {settings.tokens!r} is for --task translate; choose words or characters."
+            f"tokens = {settings.tokens!r} is for tasks that write; choose words or characters."
         )
     if settings.tokens == "words" or settings.tokens == "characters":
         return settings.tokens
@@ -223,12 +228,16 @@ def make_token_inputs(chosen: Settings, train: Sequence[Example]) -> TokenInputs
         max_length=chosen.max_length,
         normal_form=chosen.normal_form,
     )
+    if chosen.tokens == "subwords":
+        inputs = replace(inputs, subwords=train_subwords(chosen, [example.input for example in train]))
+    # Subwords are few already, and each is one that training text was cut into.
+    is_learned = inputs.cut == "subwords"
     rows = [inputs.tokens_of(example) for example in train]
     folded = [[token.lower() for token in row] for row in rows] if chosen.lowercase else rows
     vocab = Vocab.build(
         (token for row in folded for token in row),
-        min_count=chosen.min_count or 1,
-        max_size=chosen.max_vocab,
+        min_count=1 if is_learned else chosen.min_count or 1,
+        max_size=None if is_learned else chosen.max_vocab,
     )
     if len(vocab) <= 2:
         raise DataError(
@@ -243,6 +252,17 @@ def make_token_inputs(chosen: Settings, train: Sequence[Example]) -> TokenInputs
         every = (pair for row in folded for pair in pairs_of(row))
         inputs = replace(inputs, pairs=Vocab.build(every, min_count=PAIR_MIN_COUNT))
     return inputs
+
+
+def train_subwords(chosen: Settings, sequences: Sequence[Any]) -> Subwords:
+    """Return who cuts texts into subwords, learned from the training texts, `max_vocab` pieces at most.
+
+    Raises:
+        MissingExtraError: tokenizers is not installed.
+    """
+    texts = [sequence if isinstance(sequence, str) else " ".join(sequence) for sequence in sequences]
+    lines = sum(text.count("\n") + 1 for text in texts)
+    return Subwords.train(texts, size=chosen.max_vocab or choose_size(lines))
 
 
 def pairs_of(tokens: Sequence[str]) -> list[str]:

@@ -13,13 +13,12 @@ import numpy as np
 from elman.config import Settings, TokensName
 from elman.data.batches import Encoded
 from elman.data.example import Example
-from elman.data.joining import join_tokens
-from elman.data.subwords import Subwords, choose_size
+from elman.data.subwords import Subwords
 from elman.data.text import are_symbols, choose_tokens
 from elman.data.vocab import PAD, UNKNOWN, Vocab
 from elman.errors import DataError
 from elman.patterns.translate import STOP
-from elman.tasks.inputs import TokenInputs
+from elman.tasks.inputs import TokenInputs, train_subwords
 from elman.translation_metrics import error_rate, exact_match, sacrebleu_scores, text_scores
 
 TARGET_SPECIALS = (PAD, UNKNOWN, "<start>", "<stop>")
@@ -65,7 +64,7 @@ def make_sides(chosen: Settings, train: Sequence[Example]) -> tuple[TokenInputs,
     sources = [example.input for example in train]
     targets = [example.target for example in train]
     one = chosen.tokens == chosen.target_tokens == "subwords" and chosen.shared_vocab
-    both = _train_subwords(chosen, [*sources, *targets]) if one else None
+    both = train_subwords(chosen, [*sources, *targets]) if one else None
     of_source = _bare_side(chosen, chosen.tokens, sources, both)
     of_target = replace(_bare_side(chosen, chosen.target_tokens, targets, both), lowercase=False)
     of_source = replace(of_source, vocab=_vocab(chosen, of_source, [_rows(of_source, sources)], False))
@@ -79,7 +78,7 @@ def make_sides(chosen: Settings, train: Sequence[Example]) -> tuple[TokenInputs,
 def _bare_side(chosen: Settings, cut: Any, texts: Sequence[Any], subwords: Subwords | None) -> TokenInputs:
     """Return a side that can cut, and has no vocabulary yet."""
     if cut == "subwords" and subwords is None:
-        subwords = _train_subwords(chosen, texts)
+        subwords = train_subwords(chosen, texts)
     return TokenInputs(
         cut,
         bool(chosen.lowercase),
@@ -88,11 +87,6 @@ def _bare_side(chosen: Settings, cut: Any, texts: Sequence[Any], subwords: Subwo
         normal_form=chosen.normal_form,
         subwords=subwords if cut == "subwords" else None,
     )
-
-
-def _train_subwords(chosen: Settings, sequences: Sequence[Any]) -> Subwords:
-    texts = [sequence if isinstance(sequence, str) else " ".join(sequence) for sequence in sequences]
-    return Subwords.train(texts, size=chosen.max_vocab or choose_size(len(texts)))
 
 
 def _rows(side: TokenInputs, sequences: Sequence[Any]) -> list[list[str]]:
@@ -127,14 +121,9 @@ def with_outputs(side: TokenInputs, encoded: Sequence[Encoded], examples: Sequen
     ]
 
 
-def text_of(side: TokenInputs, tokens: Sequence[str]) -> str:
-    """Return tokens of a side as a text."""
-    return join_tokens(tokens, side.cut, side.subwords)
-
-
 def texts_of(side: TokenInputs, gold: Sequence[Example]) -> list[str]:
     """Return targets as texts, made so as the network's outputs are: what cutting loses is lost in both."""
-    return [text_of(side, side.tokens_of(Example(example.target))) for example in gold]
+    return [side.join(side.tokens_of(Example(example.target))) for example in gold]
 
 
 def score_outputs(

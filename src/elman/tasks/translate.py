@@ -26,7 +26,6 @@ from elman.tasks.sides import (
     group_by_source,
     make_sides,
     score_outputs,
-    text_of,
     texts_of,
     with_outputs,
 )
@@ -347,7 +346,7 @@ class Translate(Task):
         return [self.outputs.vocab.tokens[index] for index in hypothesis.tokens]
 
     def _text(self, hypothesis: Hypothesis) -> str:
-        return text_of(self.outputs, self._tokens(hypothesis))
+        return self.outputs.join(self._tokens(hypothesis))
 
     def _refuse_long_targets(self, train: Sequence[Example]) -> None:
         limit = self.chosen.max_target_length or 1

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("elman")
 
+MOST_BYTES = 4
+"""Bytes of a character in UTF-8 at most: subwords that are no text after so many never will be."""
+
 
 @dataclass(frozen=True)
 class Writing:
@@ -84,16 +87,11 @@ def write(
             never=[vocab.unknown or 0, *([0] if task.is_stream else [])],
         )
     tails = [_Tail(how.stop) for _ in prompts]
-    is_begun = [bool(prompt) for prompt in prompts]
+    joined = [_Joined(task, bool(prompt)) for prompt in prompts]
     for tokens in _each_in_inference(draws):
         pieces = []
         for row, token in enumerate(tokens.tolist()):
-            text = ""
-            if token != ENDED:
-                text = vocab.tokens[token]
-                if task.are_given and is_begun[row]:
-                    text = task.text_of(["", text])
-                is_begun[row] = True
+            text = "" if token == ENDED else joined[row].add(vocab.tokens[token])
             pieces.append(tails[row].add(text, is_over=token == ENDED))
         yield pieces
         if all(tail.is_over for tail in tails):
@@ -136,6 +134,25 @@ def generators(seed: int, count: int) -> list[torch.Generator]:
         state = np.random.SeedSequence([seed, row]).generate_state(1, np.uint64)
         out.append(torch.Generator().manual_seed(int(state[0]) >> 1))
     return out
+
+
+class _Joined:
+    """The text of one row's tokens, piece by piece as they come."""
+
+    def __init__(self, task: "Generate", is_begun: bool) -> None:
+        self.task = task
+        self.is_begun = is_begun
+        self.waiting: list[str] = []
+
+    def add(self, token: str) -> str:
+        """Take a token, and give what it adds to the text; "" while a character lacks some of its bytes."""
+        self.waiting.append(token)
+        text = self.task.text_of(["", token] if self.task.are_given and self.is_begun else self.waiting)
+        is_cut = self.task.chosen.tokens == "subwords" and text.endswith("\ufffd")
+        if is_cut and len(self.waiting) < MOST_BYTES:
+            return ""
+        self.is_begun, self.waiting = True, []
+        return text
 
 
 class _Tail:
