@@ -3,7 +3,7 @@
 import numpy as np
 
 from elman.report import ReportData
-from elman.tasks.task import Evaluation, Mistake
+from elman.tasks.prediction import Evaluation, Mistake
 
 HOSTILE = [
     "<script>window.hacked = 1</script>",

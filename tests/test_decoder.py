@@ -9,6 +9,7 @@ from elman.config import AttentionName
 from elman.errors import ConfigError
 from elman.nn.attention import ATTENTIONS, FixedContext, MultiplicativeAttention, make_attention
 from elman.nn.decoder import Bridge, Decoder
+from elman.nn.dropout import Regularisation
 from elman.nn.encoder import LAYERS, Encoder
 from elman.padded import Padded
 
@@ -71,3 +72,19 @@ def test_selecting_rows_is_decoding_those_rows(kind):
     hidden, _, _ = decoder.step(tokens, state)
     chosen, _, _ = decoder.step(tokens[rows], state.select(rows))
     torch.testing.assert_close(chosen, hidden[rows], **EXACT)
+
+
+@pytest.mark.parametrize(
+    "rules", [{"weight_drop": 0.5}, {"recurrent_dropout": 0.5}, {"dropout_kind": "variational"}]
+)
+def test_masks_that_last_need_a_decoder_that_reads_a_whole_target(rules):
+    rules, encoder = Regularisation(**rules), Encoder(3, 4, bidirectional=True)
+    with pytest.raises(ConfigError, match="is called step by step"):
+        Decoder(9, 3, 4, encoder, attention="additive", regularisation=rules)
+    decoder = Decoder(9, 3, 4, encoder, attention="multiplicative", dropout=0.5, regularisation=rules)
+    state = decoder.begin(*encoder(Padded(torch.randn(2, 4, 3), torch.tensor([4, 2]))))
+    tokens = torch.full((state.sentence.numel(), 5), 7)
+    calls = [decoder(tokens, state)[0] for _ in range(2)]
+    assert not torch.equal(*calls)  # what is dropped in training
+    decoder.eval()
+    assert torch.equal(decoder(tokens, state)[0], decoder(tokens, state)[0])

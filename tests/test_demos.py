@@ -104,7 +104,7 @@ class Oracle:
         self.asked = []
 
     def predict(self, texts):
-        from elman.tasks.task import Prediction
+        from elman.tasks.prediction import Prediction
 
         self.asked += texts
         return [Prediction(text, "Czech", {"Czech": 0.9, "Dutch": 0.1}) for text in texts]

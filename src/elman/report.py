@@ -28,7 +28,7 @@ from elman.report_translation import translation_charts, translation_section
 from elman.tables import verdict
 
 if TYPE_CHECKING:
-    from elman.tasks.task import Evaluation
+    from elman.tasks.prediction import Evaluation
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """What the browser lets the page do: run what is inside it, and fetch nothing."""

@@ -13,7 +13,7 @@ from elman.tables import FRACTIONS, clock, format_metric, is_number
 
 if TYPE_CHECKING:
     from elman.report import ReportData
-    from elman.tasks.task import Evaluation, Mistake
+    from elman.tasks.prediction import Evaluation, Mistake
 
 MOST_LABELS = 25
 """Labels of the confusion matrix; of more, those that are confused most."""

@@ -8,7 +8,7 @@ from elman.report_markup import Html, cell, chart, join, row, safe, section
 
 if TYPE_CHECKING:
     from elman.report import ReportData
-    from elman.tasks.task import Evaluation
+    from elman.tasks.prediction import Evaluation
 
 STRONG = 0.62
 """Weight from which a cell's colour is dark, so that it is marked for high contrast."""

@@ -21,7 +21,8 @@ from elman.search.sampling import Sampling
 from elman.tasks import task_from_json
 from elman.tasks.generate import Generate
 from elman.tasks.inputs import Inputs, SeriesInputs, TokenInputs
-from elman.tasks.task import Evaluation, Prediction, Task
+from elman.tasks.prediction import Evaluation, Prediction
+from elman.tasks.task import Task
 from elman.tasks.translate import Translate
 from elman.tasks.writing import Writing, write, write_frames
 from elman.training.checkpoint import load_weights

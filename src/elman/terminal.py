@@ -17,7 +17,7 @@ from elman.tasks.generate import Generate
 
 if TYPE_CHECKING:
     from elman.run import Run
-    from elman.tasks.task import Prediction
+    from elman.tasks.prediction import Prediction
 
 SHOWN_SAMPLES = 3
 """Predictions on held-out sequences that are shown when a training is over."""

@@ -18,7 +18,7 @@ from elman.config import unknown_name
 from elman.errors import ConfigError, DataError, RunError
 
 if TYPE_CHECKING:
-    from elman.tasks.task import Prediction
+    from elman.tasks.prediction import Prediction
 
 
 def train(arguments: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from elman.cli.commands import print_json, write_lines
 from elman.cli.flags import Generate, read_command
 
 if TYPE_CHECKING:
-    from elman.tasks.task import Prediction
+    from elman.tasks.prediction import Prediction
 
 RULE = "-" * 40
 """Stands between two texts."""

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells import State
+from elman.errors import ConfigError
 from elman.nn.attention import Memory, make_attention
-from elman.nn.dropout import Dropout
+from elman.nn.dropout import DROPOUTS, NOTHING, Regularisation
 from elman.nn.embedding import TokenEmbedding
 from elman.nn.encoder import Encoder
 from elman.padded import Padded
@@ -90,8 +91,13 @@ class Decoder(nn.Module):
         hidden_size: units of each layer, H.
         encoder: whose outputs and final state are read.
         attention: "additive", "multiplicative", or "none".
-        cell, num_layers, nonlinearity, init, forget_bias: of the layers, as `Encoder` takes them.
+        cell, num_layers, nonlinearity, init, memory_steps, forget_bias, regularisation: of the layers, as
+            `Encoder` takes them.
         dropout: share of the embeddings, between layers, and of h~ switched off, in training.
+
+    Raises:
+        ConfigError: masks that last for a whole sequence were asked of a decoder that goes step by step, and
+            would draw them anew at each step.
 
     Source: Bahdanau et al. 2015 (additive); Luong et al. 2015, eq. 5 to 8, without input feeding
     (multiplicative); Cho et al. 2014 and Sutskever et al. 2014 (none).
@@ -117,14 +123,22 @@ class Decoder(nn.Module):
         num_layers: int = 1,
         nonlinearity: str = "tanh",
         init: str = "torch",
+        memory_steps: int | None = None,
         forget_bias: float | None = None,
         dropout: float = 0.0,
+        regularisation: Regularisation = NOTHING,
     ) -> None:
         super().__init__()
         key_size, directions = encoder.output_size, encoder.num_directions
         self.kind = attention
         self.feeds_context = attention != "multiplicative"
         self.goes_step_by_step = attention == "additive"
+        if self.goes_step_by_step and regularisation.draws_once:
+            raise ConfigError(
+                "dropout_kind variational, recurrent_dropout and weight_drop keep their masks for a whole "
+                "sequence, but a decoder with additive attention is called step by step; choose --attention "
+                "multiplicative, or leave them out."
+            )
         self.embedding = TokenEmbedding(num_tokens, embedding_size)
         self.attention = make_attention(attention, key_size, hidden_size, num_directions=directions)
         self.layers = Encoder(
@@ -135,7 +149,9 @@ class Decoder(nn.Module):
             dropout=dropout,
             nonlinearity=nonlinearity,
             init=init,
+            memory_steps=memory_steps,
             forget_bias=forget_bias,
+            regularisation=regularisation,
         )
         self.bridge = Bridge(
             directions,
@@ -144,7 +160,7 @@ class Decoder(nn.Module):
             num_layers=num_layers,
             num_parts=2 if cell == "lstm" else 1,
         )
-        self.dropout = Dropout(dropout)
+        self.dropout = DROPOUTS[regularisation.dropout_kind](dropout)
         self.combine = nn.Linear(key_size + hidden_size, hidden_size, bias=False)
         self.output = nn.Linear(hidden_size, num_tokens)
 

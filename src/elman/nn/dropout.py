@@ -140,6 +140,11 @@ class Regularisation:
             check_rate(name, getattr(self, name))
 
     @property
+    def draws_once(self) -> bool:
+        """Whether a mask is drawn once for all steps of a sequence."""
+        return bool(self.recurrent_dropout or self.weight_drop or self.dropout_kind == "variational")
+
+    @property
     def acts_within(self) -> bool:
         """Whether something happens inside each step."""
         return bool(self.recurrent_dropout or self.zoneout or self.layer_norm)

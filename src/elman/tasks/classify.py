@@ -17,16 +17,8 @@ from elman.errors import ConfigError, DataError
 from elman.losses import cross_entropy
 from elman.patterns.classify import Classifier
 from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs, refuse_translate_settings
-from elman.tasks.task import (
-    Evaluation,
-    Mistake,
-    Prediction,
-    Task,
-    choose,
-    describe_input,
-    inference_batches,
-    with_vectors,
-)
+from elman.tasks.prediction import Evaluation, Mistake, Prediction
+from elman.tasks.task import Task, choose, describe_input, inference_batches, with_vectors
 
 RECIPE: dict[str, Any] = {
     "hidden_size": 128,

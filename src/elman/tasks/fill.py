@@ -19,7 +19,8 @@ from elman.data.vocab import TOKEN_SPECIALS, Vocab
 from elman.errors import ConfigError, DataError
 from elman.patterns.fill import Filler
 from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs
-from elman.tasks.task import Evaluation, Mistake, Prediction, Task, choose, inference_batches, with_vectors
+from elman.tasks.prediction import Evaluation, Mistake, Prediction
+from elman.tasks.task import Task, choose, inference_batches, with_vectors
 
 MASK = "<mask>"
 SPECIALS = (*TOKEN_SPECIALS, MASK)

@@ -29,8 +29,9 @@ from elman.tasks.generate_recipe import (
     refuse_settings_of_other_tasks,
 )
 from elman.tasks.inputs import Inputs, SeriesInputs, TokenInputs, inputs_from_json, make_token_inputs
+from elman.tasks.prediction import Evaluation, Prediction
 from elman.tasks.stream_scores import nearly_stream_nats, stream_nats
-from elman.tasks.task import Evaluation, Prediction, Task, inference_batches, with_vectors
+from elman.tasks.task import Task, inference_batches, with_vectors
 from elman.tasks.writing import Writing, write
 
 BOUNDARY = 0

@@ -15,15 +15,8 @@ from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.patterns.tag import Tagger
 from elman.tasks.inputs import TokenInputs, make_inputs, refuse_translate_settings
-from elman.tasks.task import (
-    Evaluation,
-    Mistake,
-    Prediction,
-    Task,
-    choose,
-    inference_batches,
-    with_vectors,
-)
+from elman.tasks.prediction import Evaluation, Mistake, Prediction
+from elman.tasks.task import Task, choose, inference_batches, with_vectors
 
 RECIPE: dict[str, Any] = {
     "tokens": "words",

@@ -6,12 +6,10 @@ sizes, turns examples into ids and scores back into predictions, and names the m
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from elman.baselines import Baseline
 from elman.config import Settings, unknown_name
@@ -25,6 +23,7 @@ from elman.nn.embedding import CharacterSummary, InputLayer, NumberInput, TokenE
 from elman.nn.encoder import Encoder
 from elman.patterns.pattern import Pattern
 from elman.tasks.inputs import Inputs, SeriesInputs, SpellingTable, TokenInputs, inputs_from_json
+from elman.tasks.prediction import Evaluation, Prediction
 
 TaskType = TypeVar("TaskType", bound="Task")
 
@@ -45,97 +44,6 @@ INFERENCE_BATCH, INFERENCE_STEPS = 128, 128 * 256
 A step of two layers and directions of 128 units takes some ten kilobytes, a batch a few hundred megabytes. A
 single longer sequence is a batch by itself.
 """
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one input.
-
-    Args:
-        input: the input as it was given.
-        prediction: the label (classify), the list of tags (tag), or a text (translate; fill, without gaps).
-        probabilities: label -> probability, summing to 1 (classify).
-        tokens: the tokens that were tagged (tag), or all of them, gaps filled (fill).
-        tags: one tag a token (tag).
-        spans: {"start", "end", "label", "text"} of each span, end exclusive, in tokens (BIO tags).
-        score: the log-probability of the whole output, in nats (translate).
-        n_best: {"prediction", "score"} of the best outputs, the best first (translate, where asked for).
-        attention: what the decoder looked at for each token that it wrote (translate); not in `to_json`.
-        gaps: {"place", "probabilities"} of each gap: its token's number, and the likeliest tokens (fill).
-    """
-
-    input: Any
-    prediction: Any
-    probabilities: dict[str, float] | None = None
-    tokens: list[str] | None = None
-    tags: list[str] | None = None
-    spans: list[dict[str, Any]] | None = None
-    score: float | None = None
-    n_best: list[dict[str, Any]] | None = None
-    attention: "Attention | None" = None
-    gaps: list[dict[str, Any]] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields that say something, ready for `json.dumps`."""
-        raw = self.input.tolist() if isinstance(self.input, np.ndarray) else self.input
-        out: dict[str, Any] = {"input": raw, "prediction": self.prediction}
-        for name in ("probabilities", "tokens", "tags", "spans", "score", "n_best", "gaps"):
-            value = getattr(self, name)
-            if value is not None:
-                out[name] = value
-        return out
-
-
-@dataclass(frozen=True)
-class Attention:
-    """Where a decoder looked.
-
-    Args:
-        source: the tokens of the input, S.
-        target: the tokens of the output, U, the stop token last.
-        weights [U, S]: each row sums to 1.
-    """
-
-    source: list[str]
-    target: list[str]
-    weights: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One wrong prediction, with the probability that the model gave it and where the example stands."""
-
-    input: str
-    gold: str
-    predicted: str
-    probability: float
-    where: str
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores of a model on labelled examples, and what a report needs to show them.
-
-    Args:
-        metrics: the metrics of `result.json`; numbers, and one table of numbers a class.
-        labels: the labels, in the order of `confusion`.
-        confusion: how often each label (row) was given each label (column); None where it says nothing.
-        mistakes: the surest wrong predictions first.
-        lengths: steps of each example.
-        views: what the report of one task alone shows, by name, as plain data.
-    """
-
-    metrics: dict[str, Any]
-    labels: list[str] = field(default_factory=list)
-    confusion: NDArray[np.int64] | None = None
-    mistakes: list[Mistake] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    views: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def scalars(self) -> dict[str, float]:
-        """The metrics that are one number."""
-        return {name: value for name, value in self.metrics.items() if isinstance(value, int | float)}
 
 
 class Task(ABC):
@@ -272,13 +180,18 @@ class Task(ABC):
             init=str(chosen.init),
             memory_steps=chosen.memory_steps,
             forget_bias=chosen.forget_bias,
-            regularisation=Regularisation(
-                dropout_kind=chosen.dropout_kind,
-                recurrent_dropout=chosen.recurrent_dropout,
-                weight_drop=chosen.weight_drop,
-                zoneout=chosen.zoneout,
-                layer_norm=chosen.layer_norm,
-            ),
+            regularisation=self.regularisation(),
+        )
+
+    def regularisation(self) -> Regularisation:
+        """Return what the recurrent layers do against learning by heart, besides plain dropout."""
+        chosen = self.chosen
+        return Regularisation(
+            dropout_kind=chosen.dropout_kind,
+            recurrent_dropout=chosen.recurrent_dropout,
+            weight_drop=chosen.weight_drop,
+            zoneout=chosen.zoneout,
+            layer_norm=chosen.layer_norm,
         )
 
     def choose_lengths(self, num_batches: int) -> None:

@@ -18,6 +18,7 @@ from elman.patterns.translate import STOP, EncoderDecoder
 from elman.search.beam_search import Hypothesis
 from elman.tasks.exposure_bias import exact_by_length, measure_exposure, spread
 from elman.tasks.inputs import TokenInputs
+from elman.tasks.prediction import Attention, Evaluation, Mistake, Prediction
 from elman.tasks.sides import (
     TEXT_CUTS,
     check_pairs,
@@ -29,17 +30,7 @@ from elman.tasks.sides import (
     texts_of,
     with_outputs,
 )
-from elman.tasks.task import (
-    Attention,
-    Evaluation,
-    Mistake,
-    Prediction,
-    Task,
-    choose,
-    describe_input,
-    inference_batches,
-    with_vectors,
-)
+from elman.tasks.task import Task, choose, describe_input, inference_batches, with_vectors
 from elman.translation_metrics import require_sacrebleu
 
 RECIPE: dict[str, Any] = {
@@ -153,8 +144,10 @@ class Translate(Task):
             num_layers=chosen.num_layers or 1,
             nonlinearity=chosen.nonlinearity,
             init=str(chosen.init),
+            memory_steps=chosen.memory_steps,
             forget_bias=chosen.forget_bias,
             dropout=chosen.dropout or 0.0,
+            regularisation=self.regularisation(),
         )
         return EncoderDecoder(
             inputs,
@@ -364,6 +357,12 @@ class Translate(Task):
 def _refuse_other_settings(settings: Settings, train: Sequence[Example], kind: str) -> None:
     if kind != "text":
         raise DataError(f"{train[0].where}: translate reads tokens, but the input is a series of numbers.")
+    draws_once = settings.weight_drop or settings.recurrent_dropout or settings.dropout_kind == "variational"
+    if settings.teacher_forcing != "always" and draws_once:
+        raise ConfigError(
+            "weight_drop, recurrent_dropout and dropout_kind variational keep a mask for a whole sequence, "
+            "but scheduled sampling calls the decoder step by step; leave out one or the other."
+        )
     for name, of in (
         ("pooling", "classify"),
         ("max_length", "classify"),

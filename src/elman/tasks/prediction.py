@@ -1,0 +1,98 @@
+"""PREDICTIONS and EVALUATIONS: what a model says, how good that is, and what a report shows of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one input.
+
+    Args:
+        input: the input as it was given.
+        prediction: the label (classify), the list of tags (tag), or a text (translate; fill, without gaps).
+        probabilities: label -> probability, summing to 1 (classify).
+        tokens: the tokens that were tagged (tag), or all of them, gaps filled (fill).
+        tags: one tag a token (tag).
+        spans: {"start", "end", "label", "text"} of each span, end exclusive, in tokens (BIO tags).
+        score: the log-probability of the whole output, in nats (translate).
+        n_best: {"prediction", "score"} of the best outputs, the best first (translate, where asked for).
+        attention: what the decoder looked at for each token that it wrote (translate); not in `to_json`.
+        gaps: {"place", "probabilities"} of each gap: its token's number, and the likeliest tokens (fill).
+    """
+
+    input: Any
+    prediction: Any
+    probabilities: dict[str, float] | None = None
+    tokens: list[str] | None = None
+    tags: list[str] | None = None
+    spans: list[dict[str, Any]] | None = None
+    score: float | None = None
+    n_best: list[dict[str, Any]] | None = None
+    attention: "Attention | None" = None
+    gaps: list[dict[str, Any]] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that say something, ready for `json.dumps`."""
+        raw = self.input.tolist() if isinstance(self.input, np.ndarray) else self.input
+        out: dict[str, Any] = {"input": raw, "prediction": self.prediction}
+        for name in ("probabilities", "tokens", "tags", "spans", "score", "n_best", "gaps"):
+            value = getattr(self, name)
+            if value is not None:
+                out[name] = value
+        return out
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Where a decoder looked.
+
+    Args:
+        source: the tokens of the input, S.
+        target: the tokens of the output, U, the stop token last.
+        weights [U, S]: each row sums to 1.
+    """
+
+    source: list[str]
+    target: list[str]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong prediction, with the probability that the model gave it and where the example stands."""
+
+    input: str
+    gold: str
+    predicted: str
+    probability: float
+    where: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on labelled examples, and what a report needs to show them.
+
+    Args:
+        metrics: the metrics of `result.json`; numbers, and one table of numbers a class.
+        labels: the labels, in the order of `confusion`.
+        confusion: how often each label (row) was given each label (column); None where it says nothing.
+        mistakes: the surest wrong predictions first.
+        lengths: steps of each example.
+        views: what the report of one task alone shows, by name, as plain data.
+    """
+
+    metrics: dict[str, Any]
+    labels: list[str] = field(default_factory=list)
+    confusion: NDArray[np.int64] | None = None
+    mistakes: list[Mistake] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    views: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """The metrics that are one number."""
+        return {name: value for name, value in self.metrics.items() if isinstance(value, int | float)}
