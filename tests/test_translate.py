@@ -157,7 +157,7 @@ def test_every_attention_trains_and_searches(attention):
         (reversals(20), {"metric": "bleu"}, "unknown metric 'bleu'"),
         (reversals(20), {"teacher_forcing": "exponential", "teacher_forcing_end": 0.0}, "above 0"),
         (reversals(20), {"teacher_forcing": "linear", "weight_drop": 0.2}, "leave out one or the other"),
-        (reversals(20), {"attention": "additive", "weight_drop": 0.2}, "choose --attention multiplicative"),
+        (reversals(20), {"attention": "additive", "weight_drop": 0.2}, "choose attention multiplicative"),
     ],
 )
 def test_wrong_input_is_one_clear_message(rows, settings, message):
