@@ -201,7 +201,7 @@ def fingerprint(examples: Sequence[Example]) -> str:
     """Return a SHA-256 of the content of examples, in their order."""
     digest = hashlib.sha256()
     for example in examples:
-        for part in (example.input, example.target):
+        for part in (example.input, example.target, *example.categories):
             if isinstance(part, np.ndarray):
                 digest.update(f"{part.dtype}{part.shape}".encode())
                 digest.update(np.ascontiguousarray(part).tobytes())

@@ -32,7 +32,8 @@ class Encoded:
         spellings: for each token the row of the spelling table, *[T]*, int64.
         pairs: for each token the id of the pair that it makes with the one before it, *[T]*, int64.
         numbers: *[T, I]*, float32.
-        target: the id of a label, one id a step *[T]* int64, one frame a step *[T, I]* float32, or None.
+        target: the id of a label, one id a step *[T]* int64, numbers of each step *[T, K]* float32, or None.
+        measures: numbers to be predicted of the whole, *[K]*, float32, in the place of a target.
         condition: what a sequence is made from: the id of a class, or numbers *[C]* float32; None: nothing.
         output: the ids of a sequence that this one becomes, of a length of its own *[U]*, int64; it stands in
             the target's place.
@@ -44,6 +45,7 @@ class Encoded:
     pairs: Ids | None = None
     numbers: NDArray[np.float32] | None = None
     target: int | Ids | NDArray[np.float32] | None = None
+    measures: NDArray[np.float32] | None = None
     condition: int | NDArray[np.float32] | None = None
     output: Ids | None = None
 
@@ -56,8 +58,8 @@ class Batch:
         features: "tokens", "pairs": ids [B, T]; "numbers": [B, T, I]; "spellings": character ids of the
             distinct words [U, C], and "spelling_of": each token's row among those [B, T]; "condition": what
             each sequence is made from, ids [B, 1] or numbers [B, 1, C].
-        target: ids [B], Padded [B, T] or frames [B, T, I], or Padded [B, U] with lengths of its own; None
-            where it is not known.
+        target: ids [B] or Padded [B, T], numbers [B, K] or Padded [B, T, K], or Padded [B, U] with lengths of
+            its own; None where it is not known.
         rows: which examples these are.
         steps: real steps in the batch.
         continues: whether each row goes on where the same row of the former batch ended (a stream).
@@ -198,6 +200,9 @@ def _targets(items: Sequence[Encoded], mask: NDArray[np.bool_], counts: Tensor) 
     outputs = _gather_outputs(items)
     if outputs is not None:
         return outputs
+    measures = [item.measures for item in items if item.measures is not None]
+    if len(measures) == len(items):
+        return torch.from_numpy(np.stack(measures))
     targets = [item.target for item in items]
     if all(target is None for target in targets):
         return None

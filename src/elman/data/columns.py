@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from elman.config import unknown_name
+from elman.config import split_names, unknown_name
 from elman.errors import DataError
 
 
@@ -15,11 +15,13 @@ class Columns:
         names: all columns, in order.
         inputs: positions of the input columns.
         target: position of the target column; None where there is none.
+        targets: positions of all target columns, where targets are numbers and may be several.
     """
 
     names: list[str]
     inputs: list[int]
     target: int | None
+    targets: tuple[int, ...] = ()
 
     @property
     def input_names(self) -> list[str]:
@@ -28,7 +30,9 @@ class Columns:
 
     @property
     def target_name(self) -> str | None:
-        """The name of the target column."""
+        """The name of the target column; of several, their names with commas between them."""
+        if len(self.targets) > 1:
+            return ",".join(self.names[position] for position in self.targets)
         return None if self.target is None else self.names[self.target]
 
 
@@ -81,6 +85,7 @@ def choose_columns(
     kind: str | None,
     where: str,
     vectors: bool = False,
+    several_targets: bool = False,
 ) -> Columns:
     """Return which columns are the input and the target.
 
@@ -93,6 +98,7 @@ def choose_columns(
         where: the place of the names, for messages.
         vectors: whether a row of this table holds one vector, so that a series without `input` takes every
             column but the target.
+        several_targets: whether `target` may name several columns, "a,b".
 
     Raises:
         DataError: a named column does not exist, one is input and target at once, or no target is left.
@@ -108,19 +114,47 @@ def choose_columns(
             f"{where}: several input columns ({', '.join(input or [])}) are the numbers of a vector, not a "
             "text. Name one of them as input, or leave the kind out."
         )
-    chosen = _choose_target(names, inputs, target, need_target=need_target, where=where)
-    if chosen is not None and chosen in inputs:
+    targets: tuple[int, ...] = ()
+    if several_targets and target is not None and target not in names and "," in target:
+        targets = _find_targets(names, target, need_target=need_target, where=where)
+        chosen = targets[0] if targets else None
+    else:
+        chosen = _choose_target(names, inputs, target, need_target=need_target, where=where)
+        targets = (chosen,) if several_targets and chosen is not None else ()
+    taken = targets or (chosen,)
+    twice = next((position for position in taken if position in inputs), None)
+    if twice is not None:
         raise DataError(
-            f"{where}: column {names[chosen]!r} is input and target at once. Name two different columns."
+            f"{where}: column {names[twice]!r} is input and target at once. Name two different columns."
         )
     if not inputs:
-        others = [position for position in range(len(names)) if position != chosen]
+        others = [position for position in range(len(names)) if position not in taken]
         if not others:
             raise DataError(
                 f"{where}: there is only the column {names[0]!r}; an input and a target were expected."
             )
         inputs = others if vectors and kind == "series" else others[:1]
-    return Columns(list(names), inputs, chosen)
+    return Columns(list(names), inputs, chosen, targets)
+
+
+def _find_targets(names: Sequence[str], target: str, *, need_target: bool, where: str) -> tuple[int, ...]:
+    """Return the positions of several target columns, "a,b"; none where they need not be there."""
+    wanted = split_names(target)
+    try:
+        found = [find_column(names, name, where=where) for name in wanted]
+    except DataError:
+        if need_target:
+            raise
+        return ()
+    if len(set(found)) < len(found):
+        raise DataError(f"{where}: a column is named twice as target: {target}. Name each once.")
+    bad = next((names[position] for position in found if "," in names[position]), None)
+    if bad is not None:
+        raise DataError(
+            f"{where}: column {bad!r} has a comma in its name, and commas stand between several targets; "
+            "rename it."
+        )
+    return tuple(found)
 
 
 def _choose_target(

@@ -1,6 +1,6 @@
 """EXAMPLE: what every reader returns, whatever the file was."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,18 @@ class Example:
     """One sequence and what is to be said of it.
 
     Args:
-        input: a text, a tuple of tokens, or an array of numbers, *[T, I]*, float32.
+        input: a text, a tuple of tokens, or an array of numbers, *[T, I]*, float32, NaN where one is missing.
         target: a label (classify), a tuple of one label a token (tag), what a sequence is made from
-            (generate), or None where none is known.
+            (generate), float64 numbers *[K]* (regress) or *[T, K]*, NaN where one is missing (regress_steps), or
+            None where none is known.
         where: file and line or row ("train.csv:12"), for messages.
+        categories: what stands in the columns of names beside a vector of numbers, "" where nothing does.
     """
 
     input: Any
     target: Any = None
     where: str = ""
+    categories: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,9 @@ class Reading:
         kind: "text" (inputs are texts or tuples of tokens), "series" (inputs are arrays, all of one width) or
             "stream" (one example, a running text).
         input_columns: the names of the columns that became the input.
-        target_column: the name of the column that became the target; None where there is none.
+        target_column: the name of the target's column; of several "a,b"; None where there is none.
         columns: the names of all columns, in order.
+        categories: the input columns that hold names instead of numbers.
     """
 
     examples: list[Example]
@@ -44,3 +48,4 @@ class Reading:
     input_columns: list[str]
     target_column: str | None
     columns: list[str]
+    categories: tuple[str, ...] = ()

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from elman.data.categories import Row
 from elman.data.columns import Columns, choose_columns
 from elman.data.example import Example, Reading
-from elman.data.values import Row, make_reading
+from elman.data.measures import Unit
+from elman.data.values import make_reading
 from elman.errors import DataError
 
 EXPECTED = "expected (input, target) pairs, dicts with the same keys, or a pandas or polars DataFrame"
@@ -22,6 +24,8 @@ def examples_from(
     kind: str | None = None,
     need_target: bool = True,
     name: str = "data",
+    measures: Unit | None = None,
+    categories: Sequence[str] | None = None,
 ) -> Reading:
     """Return the examples in data that Python holds.
 
@@ -34,6 +38,8 @@ def examples_from(
         kind: "text", "series", or None: seen from the first input.
         need_target: whether a missing target is an error.
         name: what to call the data in messages ("train").
+        measures: what the targets are numbers of; None: they are labels.
+        categories: input columns that hold names instead of numbers; None: those without a number.
 
     Raises:
         DataError: data of another shape, or what a reader would refuse; the row is named, counted from 1.
@@ -55,7 +61,7 @@ def examples_from(
         if isinstance(items[0], dict):
             names, cells = _from_dicts(items, name)
         else:
-            return _from_items(items, kind=kind, need_target=need_target, name=name)
+            return _from_items(items, kind=kind, need_target=need_target, name=name, measures=measures)
     chosen = choose_columns(
         names,
         input=input,
@@ -64,12 +70,17 @@ def examples_from(
         kind=kind,
         where=name,
         vectors=not any(isinstance(cell, list | tuple | np.ndarray) for cell in cells[0]),
+        several_targets=measures is not None,
     )
     rows = ((f"{name}: row {number}", row) for number, row in enumerate(cells, 1))
-    return make_reading(rows, chosen, kind=kind, need_target=need_target)
+    return make_reading(
+        rows, chosen, kind=kind, need_target=need_target, measures=measures, categories=categories
+    )
 
 
-def _from_items(items: list[Any], *, kind: str | None, need_target: bool, name: str) -> Reading:
+def _from_items(
+    items: list[Any], *, kind: str | None, need_target: bool, name: str, measures: Unit | None
+) -> Reading:
     rows: list[Row] = []
     for number, item in enumerate(items, 1):
         where = f"{name}: row {number}"
@@ -81,8 +92,11 @@ def _from_items(items: list[Any], *, kind: str | None, need_target: bool, name: 
             rows.append((where, list(item)))
         else:
             rows.append((where, [item]))
-    columns = Columns(["input", "target"], [0], 1) if need_target else Columns(["input"], [0], None)
-    return make_reading(rows, columns, kind=kind, need_target=need_target)
+    if not need_target:
+        columns = Columns(["input"], [0], None)
+    else:
+        columns = Columns(["input", "target"], [0], 1, (1,) if measures else ())
+    return make_reading(rows, columns, kind=kind, need_target=need_target, measures=measures)
 
 
 def _from_dicts(items: list[Any], name: str) -> tuple[list[str], list[list[Any]]]:

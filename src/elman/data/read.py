@@ -10,6 +10,7 @@ from elman.data.conll import read_conll
 from elman.data.example import Reading
 from elman.data.in_memory import examples_from
 from elman.data.lines import absent
+from elman.data.measures import Unit
 from elman.data.running_text import read_running_text
 from elman.data.sentences import read_sentences
 from elman.data.table import read_table
@@ -66,6 +67,8 @@ def read_examples(
     columns: Sequence[str] | None = None,
     kind: str | None = None,
     need_target: bool = True,
+    measures: Unit | None = None,
+    categories: Sequence[str] | None = None,
 ) -> Reading:
     """Return the examples in a file, read by the reader that its extension names.
 
@@ -76,6 +79,8 @@ def read_examples(
         columns: names for the columns of a file without a header.
         kind: "text", "series", "stream" (one running text), or None: seen from the input.
         need_target: whether a missing target is an error (it is for training and evaluation).
+        measures: what the targets are numbers of, which only tables hold; None: targets are labels.
+        categories: input columns of a table that hold names instead of numbers; None: those without a number.
 
     Raises:
         DataError: no such file (the nearest is named), an unknown extension, or what the reader refuses, with
@@ -94,4 +99,15 @@ def read_examples(
             unknown_name("extension", suffix, known) if suffix else f"no extension; known: {', '.join(known)}"
         )
         raise DataError(f"{path}: {hint.rstrip('.')}. The extension names the format: rename the file.")
+    if measures is not None or categories is not None:
+        return read_table(
+            path,
+            input=input,
+            target=target,
+            columns=columns,
+            kind=kind,
+            need_target=need_target,
+            measures=measures,
+            categories=categories,
+        )
     return reader(path, input=input, target=target, columns=columns, kind=kind, need_target=need_target)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError
 
+_NOT_SEEN = " (the training data lack no value there, so the model has not learnt to do without)"
+
 
 class Standardiser:
     """Subtract each column's mean and divide by its standard deviation.
@@ -39,15 +41,26 @@ class Standardiser:
 
     @classmethod
     def fit(cls, arrays: Iterable[NDArray[Any]]) -> "Standardiser":
-        """Return the standardiser of all steps of all arrays *[T, I]* (two passes, in float64)."""
+        """Return the standardiser of all steps of all arrays *[T, I]* (two passes, in float64).
+
+        Missing values (NaN) count nothing.
+
+        Raises:
+            DataError: there is no step, or no value in a column.
+        """
         steps = [array for array in arrays if len(array)]
         if not steps:
             raise DataError("standardiser: there is no step to measure; every series is empty.")
-        count = sum(len(array) for array in steps)
-        mean = sum(array.sum(0, dtype=np.float64) for array in steps) / count
-        variance = sum(np.square(array - mean).sum(0, dtype=np.float64) for array in steps) / count
-        lowest = np.min([array.min(0) for array in steps], axis=0)
-        highest = np.max([array.max(0) for array in steps], axis=0)
+        count = sum((~np.isnan(array)).sum(0) for array in steps)
+        if not np.all(count):
+            column = int(np.argmin(count)) + 1
+            raise DataError(
+                f"standardiser: column {column} has no value in any row of the training data; leave it out."
+            )
+        mean = sum(np.nansum(array, 0, dtype=np.float64) for array in steps) / count
+        variance = sum(np.nansum(np.square(array - mean), 0, dtype=np.float64) for array in steps) / count
+        lowest = np.fmin.reduce([np.fmin.reduce(array, axis=0) for array in steps], axis=0)
+        highest = np.fmax.reduce([np.fmax.reduce(array, axis=0) for array in steps], axis=0)
         # Not variance == 0: the mean of a constant 0.1 is off by rounding, and 1 / that would blow it up.
         return cls(np.asarray(mean), np.where(lowest == highest, 1.0, np.sqrt(variance)))
 
@@ -70,7 +83,8 @@ class Standardiser:
             if not np.isfinite(array[step, column]):
                 raise DataError(
                     f"{place}step {step + 1}, column {column + 1} is {array[step, column]}; "
-                    "a finite number was expected. Fill it in, or leave the row out."
+                    "a finite number was expected. Fill it in, or leave the row out"
+                    f"{_NOT_SEEN if np.isnan(array[step, column]) else ''}."
                 )
             raise DataError(
                 f"{place}step {step + 1}, column {column + 1} is {array[step, column]}, too far from the "
@@ -78,6 +92,10 @@ class Standardiser:
                 f"(mean {self.mean[column]:g}, std {self.std[column]:g}) to be scaled."
             )
         return made
+
+    def invert(self, array: NDArray[Any]) -> NDArray[np.float64]:
+        """Return numbers on the common scale *[..., I]* in their own units, float64."""
+        return np.asarray(array, np.float64) * self.std + self.mean
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads; the floats come back exactly."""

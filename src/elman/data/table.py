@@ -14,10 +14,12 @@ from itertools import chain
 from os import PathLike
 from typing import Any
 
+from elman.data.categories import Row
 from elman.data.columns import Columns, choose_columns
 from elman.data.example import Reading
 from elman.data.lines import parse_json, read_lines
-from elman.data.values import Row, make_reading
+from elman.data.measures import Unit
+from elman.data.values import make_reading
 from elman.errors import DataError, MissingExtraError
 
 MAX_FIELD_CHARACTERS = 16 * 1024 * 1024
@@ -36,6 +38,8 @@ def read_table(
     columns: Sequence[str] | None = None,
     kind: str | None = None,
     need_target: bool = True,
+    measures: Unit | None = None,
+    categories: Sequence[str] | None = None,
 ) -> Reading:
     """Return the examples in a table; the format follows from the extension.
 
@@ -46,6 +50,8 @@ def read_table(
         columns: names for the columns of a .csv or .tsv file without a header.
         kind: "text", "series", or None: seen from the input; several columns, or an array, are a series.
         need_target: whether a row without a target is an error.
+        measures: what the targets are numbers of (they may then be several, "a,b"); None: they are labels.
+        categories: input columns that hold names instead of numbers; None: those without a number.
 
     Raises:
         DataError: the file is damaged, empty, or does not hold what was asked for; file and line are named.
@@ -70,10 +76,13 @@ def read_table(
             kind=kind,
             where=where,
             vectors=not typed,
+            several_targets=measures is not None,
         )
 
     chosen, rows = open_rows(path, columns, choose)
-    reading = make_reading(rows, chosen, kind=kind, need_target=need_target)
+    reading = make_reading(
+        rows, chosen, kind=kind, need_target=need_target, measures=measures, categories=categories
+    )
     if not reading.examples:
         raise DataError(f"{path}: has a header but no rows; at least one row was expected.")
     return reading
@@ -219,7 +228,8 @@ def _open_parquet(path: Path, names: Sequence[str] | None, choose: Choose) -> Op
     chosen = choose(header, f"{path}")
     wanted = {
         chosen.names[position]
-        for position in [*chosen.inputs, *([chosen.target] if chosen.target is not None else [])]
+        for position in [*chosen.inputs, chosen.target, *chosen.targets]
+        if position is not None
     }
 
     def rows() -> Iterator[Row]:

@@ -3,28 +3,39 @@
 A cell of a .csv or .tsv file is always a text and stays as written ("01", "NA", "true"). A cell of a .jsonl
 or .parquet file, or of data in memory, has a type: a string is a text, a list of strings is tokens, an
 array of numbers *[T]* or *[T][I]* is a series.
+
+Among numbers, an empty cell, a null and a not-a-number of NumPy or pandas are missing values: NaN.
+`tasks/inputs.py` decides what a model makes of them. The text "NaN" is no number and no gap.
 """
 
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elman.data.categories import Row, find_categories, separate
 from elman.data.columns import Columns
 from elman.data.example import Example, Reading
+from elman.data.measures import Unit, to_measures
 from elman.errors import DataError
 
 MAX_NUMBERS = 2**28
 """The most numbers that one example may hold: 1 GiB as float32."""
 
-Row = tuple[str, Sequence[Any]]
-"""Where a row stands, and its cells."""
 
-
-def make_reading(rows: Iterable[Row], columns: Columns, *, kind: str | None, need_target: bool) -> Reading:
+def make_reading(
+    rows: Iterable[Row],
+    columns: Columns,
+    *,
+    kind: str | None,
+    need_target: bool,
+    measures: Unit | None = None,
+    categories: Sequence[str] | None = None,
+) -> Reading:
     """Return the examples in the rows.
 
     Args:
@@ -32,34 +43,49 @@ def make_reading(rows: Iterable[Row], columns: Columns, *, kind: str | None, nee
         columns: which cells to use.
         kind: "text", "series", or None: seen from the first input that is not empty.
         need_target: a missing target is an error.
+        measures: what the targets are numbers of; None: targets are labels.
+        categories: the input columns that hold names instead of numbers; None: seen from the rows.
 
     Raises:
         DataError: a cell does not hold what its column holds elsewhere, or a needed target is missing.
     """
-    converter = InputConverter(columns.input_names, kind)
+    rows, of_names = find_categories(rows, columns, categories)
+    places = [columns.inputs.index(position) for position in of_names]
+    numbered = [columns.names[position] for position in columns.inputs if position not in of_names]
+    converter = InputConverter(numbered, "series" if of_names else kind)
     examples = []
     first, only_one = columns.inputs[0], len(columns.inputs) == 1
     for where, cells in rows:
         value = cells[first] if only_one else [cells[position] for position in columns.inputs]
+        names: tuple[str, ...] = ()
+        if of_names:
+            value, names = separate(value, places, where)
         sequence = converter.convert(value, where)
-        target = None if columns.target is None else to_target(cells[columns.target], where)
+        target: Any = None
+        if measures is not None and columns.targets:
+            target_cells = {columns.names[position]: cells[position] for position in columns.targets}
+            target = to_measures(target_cells, where, measures, need_target=need_target)
+        elif columns.target is not None:
+            target = to_target(cells[columns.target], where)
         if need_target and target is None:
             raise DataError(
                 f"{where}: column {columns.target_name!r} has no target. Every row needs one here; "
                 "fill it in or leave the row out."
             )
-        if isinstance(target, tuple) and not isinstance(sequence, str) and len(target) != len(sequence):
+        is_aligned = isinstance(target, tuple) or (measures == "step" and target is not None)
+        if is_aligned and not isinstance(sequence, str) and len(target) != len(sequence):
             raise DataError(
                 f"{where}: {len(target)} targets stand beside {len(sequence)} tokens or steps; "
                 "a list of targets holds one for each."
             )
-        examples.append(Example(sequence, target, where))
+        examples.append(Example(sequence, target, where, names))
     return Reading(
         converter.finish(examples),
         converter.kind or "text",
         columns.input_names,
         columns.target_name,
         columns.names,
+        tuple(columns.names[position] for position in of_names),
     )
 
 
@@ -174,7 +200,7 @@ class InputConverter:
                 f"{where}: column {self.names[0]!r} holds {show(value)}; a text was expected (a string or a "
                 "list of strings)" + (f", as in {self.first_where}." if self.first_where else ".")
             )
-        array = to_array(value, where, self.names)
+        array = to_array(value, where, self.names, may_miss=True)
         if self.width is None:
             self.kind, self.width, self.first_where = "series", array.shape[1], where
         elif array.shape[1] != self.width:
@@ -197,7 +223,7 @@ class InputConverter:
         else:
             return examples
         return [
-            Example(nothing, example.target, example.where)
+            replace(example, input=nothing)
             if isinstance(example.input, tuple) and not example.input
             else example
             for example in examples
@@ -218,7 +244,9 @@ def _join(values: list[Any], names: Sequence[str], where: str) -> Any:
     """Return the cells of several columns as one vector, or as the columns of one series."""
     if not any(isinstance(value, list | np.ndarray) for value in values):
         return [values]
-    arrays = [to_array(value, where, [name]) for value, name in zip(values, names, strict=True)]
+    arrays = [
+        to_array(value, where, [name], may_miss=True) for value, name in zip(values, names, strict=True)
+    ]
     lengths = {len(array) for array in arrays}
     if len(lengths) > 1:
         counts = ", ".join(f"{name} {len(array)}" for name, array in zip(names, arrays, strict=True))
@@ -228,8 +256,16 @@ def _join(values: list[Any], names: Sequence[str], where: str) -> Any:
     return np.concatenate(arrays, axis=1)
 
 
-def to_array(value: Any, where: str, names: Sequence[str] = ("input",)) -> NDArray[np.float32]:
+def to_array(
+    value: Any, where: str, names: Sequence[str] = ("input",), *, may_miss: bool = False
+) -> NDArray[np.float32]:
     """Return numbers as an array *[T, I]*, float32; one number a step becomes *[T, 1]*.
+
+    Args:
+        value: a list of numbers, or of lists of them, or an array.
+        where: its place, for messages.
+        names: of the columns, or of the one that holds it all.
+        may_miss: whether an empty text, None and NaN stand for missing values, which become NaN.
 
     Raises:
         DataError: something is no finite float32 number, rows have unequal lengths, or there are too many.
@@ -246,7 +282,7 @@ def to_array(value: Any, where: str, names: Sequence[str] = ("input",)) -> NDArr
                 "were expected."
             )
     else:
-        array = _list_to_array(value, where, names)
+        array = _list_to_array(value, where, names, may_miss)
     if array.ndim == 1:
         array = array[:, None]
     if array.shape[1] == 0:
@@ -257,7 +293,7 @@ def to_array(value: Any, where: str, names: Sequence[str] = ("input",)) -> NDArr
         )
     with np.errstate(over="ignore"):
         made = array.astype(np.float32)
-    finite = np.isfinite(made)
+    finite = np.isfinite(made) | (may_miss & np.isnan(array))
     if not finite.all():
         step, column = (int(index) for index in np.argwhere(~finite)[0])
         named = f"column {names[column]!r}" if len(names) == made.shape[1] else f"column {column + 1}"
@@ -269,7 +305,7 @@ def to_array(value: Any, where: str, names: Sequence[str] = ("input",)) -> NDArr
     return made
 
 
-def _list_to_array(value: Any, where: str, names: Sequence[str]) -> NDArray[np.float64]:
+def _list_to_array(value: Any, where: str, names: Sequence[str], may_miss: bool) -> NDArray[np.float64]:
     if not isinstance(value, list | tuple):
         raise DataError(
             f"{where}: {show(value)} is no series; an array of numbers [T] or [T][I] was expected."
@@ -286,7 +322,11 @@ def _list_to_array(value: Any, where: str, names: Sequence[str]) -> NDArray[np.f
                 )
     flat = [item for row in rows for item in row] if nested else rows
     numbers = [
-        _to_float(item, index, where, names) if type(item) is not float else item
+        item
+        if type(item) is float
+        else math.nan
+        if may_miss and (item is None or (isinstance(item, str) and not item.strip()))
+        else _to_float(item, index, where, names)
         for index, item in enumerate(flat)
     ]
     array = np.array(numbers, np.float64)
@@ -300,7 +340,9 @@ def _to_float(value: Any, index: int, where: str, names: Sequence[str]) -> float
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
         if isinstance(value, str) and value.isascii() and "_" not in value:
-            return float(value)
+            number = float(value)
+            if not math.isnan(number):
+                return number
     except (ValueError, OverflowError):
         pass
     named = (
@@ -308,4 +350,7 @@ def _to_float(value: Any, index: int, where: str, names: Sequence[str]) -> float
         if len(names) > 1
         else f"column {names[0]!r}, number {index + 1},"
     )
-    raise DataError(f"{where}: {named} is {show(value)}, which is no number; finite numbers were expected.")
+    hint = " An empty cell stands for a missing value." if isinstance(value, str) else ""
+    raise DataError(
+        f"{where}: {named} is {show(value)}, which is no number; finite numbers were expected.{hint}"
+    )
