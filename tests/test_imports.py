@@ -21,7 +21,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("cells",),
     ("kernels",),
     ("nn",),
-    ("losses", "metrics", "translation_metrics", "search"),
+    ("losses", "metrics", "regression_metrics", "translation_metrics", "search"),
     ("patterns",),
     ("training", "xray", "baselines"),
     ("tasks", "dataset", "run_folder"),
@@ -217,7 +217,7 @@ def test_what_is_public_has_a_docstring(path):
 
 
 def test_the_names_in_config_are_those_of_the_tables():
-    from elman import cells, config
+    from elman import cells, config, losses
     from elman.nn import dropout, initialise, pooling
     from elman.tasks import TASKS
     from elman.training import optim
@@ -229,6 +229,7 @@ def test_the_names_in_config_are_those_of_the_tables():
         (config.InitName, initialise.INITIALISERS),
         (config.DropoutKindName, dropout.DROPOUTS),
         (config.OptimizerName, optim.OPTIMIZERS),
+        (config.DistanceName, losses.DISTANCES),
     ]:
         assert set(get_args(literal)) == set(table)
 

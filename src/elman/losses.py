@@ -1,12 +1,13 @@
 """LOSSES: what training makes small, counted over real steps only.
 
-Shape legend: B batch, T time, V classes.
+Shape legend: B batch, T time, V classes, K targets.
 """
 
 from torch import Tensor
 from torch.nn import functional
 
-from elman.errors import ShapeError
+from elman.config import unknown_name
+from elman.errors import ConfigError, ShapeError
 from elman.padded import Padded
 
 
@@ -99,3 +100,55 @@ def _real_steps(scores: Tensor | Padded, target: Tensor | Padded) -> tuple[Tenso
         )
     # Selected, not multiplied by zero: whatever stands in the padding, NaN too, has no way into the sum.
     return scores.data[scores.mask], target.data[target.mask]
+
+
+DISTANCES = ("mse", "mae", "huber")
+"""How far a number is from its target: squared, absolute, or squared up to 1 and absolute beyond."""
+
+
+def distance(
+    predicted: Tensor | Padded, target: Tensor | Padded, *, kind: str = "mse", reduction: str = "mean"
+) -> Tensor:
+    """Return the mean distance between numbers and their targets, where a target is known.
+
+    ``mse: d^2``, ``mae: |d|``, ``huber: d^2 / 2 where |d| <= 1, else |d| - 1/2``, of d = predicted - target
+
+    Args:
+        predicted: *[B, K]*, or Padded *[B, T, K]*.
+        target: alike; NaN where a target is missing: it counts nothing, and has no gradient.
+        kind: one of `DISTANCES`.
+        reduction: "mean" over what is known, or "sum": the same without the division.
+
+    Returns:
+        A scalar; zero (with zero gradients) where nothing is known.
+
+    Raises:
+        ConfigError: an unknown kind.
+        ShapeError: only one of the two is Padded, or their lengths or sizes differ.
+
+    Source: Huber 1964, Robust estimation of a location parameter, with k = 1.
+
+    Example:
+        >>> import torch
+        >>> nan = float("nan")
+        >>> distance(torch.tensor([[3.0], [5.0]]), torch.tensor([[1.0], [nan]]), kind="mse")
+        tensor(4.)
+    """
+    if kind not in DISTANCES:
+        raise ConfigError(unknown_name("loss", kind, list(DISTANCES)))
+    flat_predicted, flat_target = _real_steps(predicted, target)
+    if flat_predicted.shape != flat_target.shape:
+        raise ShapeError(
+            f"{list(flat_predicted.shape)} numbers stand beside {list(flat_target.shape)} targets; expected "
+            "as many."
+        )
+    is_known = ~flat_target.isnan()
+    # Selected, not multiplied by zero: zero times NaN would be NaN.
+    made, wanted = flat_predicted[is_known], flat_target[is_known]
+    if len(wanted) == 0:
+        return flat_predicted.sum() * 0.0
+    if kind == "mse":
+        return functional.mse_loss(made, wanted, reduction=reduction)
+    if kind == "mae":
+        return functional.l1_loss(made, wanted, reduction=reduction)
+    return functional.huber_loss(made, wanted, reduction=reduction)
