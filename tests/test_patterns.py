@@ -32,8 +32,11 @@ def make(name, *, vocabulary=9, hidden=8, bidirectional=True, **options):
         readers = [Encoder(6, hidden) for _ in range(2)]
         return PATTERNS[name](words, *readers, **({"num_labels": 3, "dropout": 0.0, "gap_id": 2} | options))
     encoder = Encoder(6, hidden, bidirectional=bidirectional and name != "generate")
-    outputs = {"num_outputs": vocabulary} if name == "generate" else {"num_labels": 3}
-    return PATTERNS[name](words, encoder, **(outputs | {"dropout": 0.0} | options))
+    outputs = {"generate": {"num_outputs": vocabulary}, "regress": {"num_targets": 3}}
+    outputs["regress_steps"] = outputs["regress"]
+    return PATTERNS[name](
+        words, encoder, **(outputs.get(name, {"num_labels": 3}) | {"dropout": 0.0} | options)
+    )
 
 
 def train(pattern, batch, *, steps=150, rate=0.02):

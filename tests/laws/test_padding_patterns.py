@@ -15,14 +15,25 @@ from hypothesis import strategies as st
 from tolerances import SAME_GRADIENT, SAME_ROW
 from torch.nn import functional
 
+from elman.losses import DISTANCES
 from elman.nn import attention, crf, encoder, pooling, spelling
 from elman.nn.embedding import CharacterSummary, NumberInput, TokenEmbedding, WordEmbedding
 from elman.nn.encoder import LAYERS, Encoder
 from elman.nn.pooling import POOLINGS
 from elman.padded import Padded
-from elman.patterns import PATTERNS, Classifier, LanguageModel, generate, tag
+from elman.patterns import (
+    PATTERNS,
+    Classifier,
+    LanguageModel,
+    Regressor,
+    StepRegressor,
+    generate,
+    regress_steps,
+    tag,
+)
 
 VOCABULARY, CHARACTERS, COLUMNS, LABELS = 7, 5, 3, 4
+ONE_A_ROW = (Classifier, Regressor)
 INPUTS = ("words", "recurrent spelling", "convolved spelling", "one-hot", "pairs", "numbers")
 LEGAL = (
     [True, True, False, True],
@@ -46,6 +57,7 @@ class Row:
     numbers: torch.Tensor
     label: int
     tags: torch.Tensor
+    measures: torch.Tensor
 
 
 @dataclass
@@ -65,6 +77,7 @@ def make_row(length, dtype):
         torch.randn(length, COLUMNS, dtype=dtype),
         int(torch.randint(LABELS, ())),
         torch.randint(LABELS, (length,)),
+        torch.randn(1 + length, LABELS, dtype=dtype),
     )
 
 
@@ -108,6 +121,20 @@ def make_batch(pattern, rows, *, extra=0, mates=()):
         dtype = rows[0].numbers.dtype
         target = fill(frames, steps, lambda shape: 9 * torch.randn(shape), shape=(LABELS,), dtype=dtype)
         return Batch(features, target)
+    if isinstance(pattern, Regressor):
+        return Batch(features, torch.stack([row.measures[0] for row in rows]))
+    if isinstance(pattern, StepRegressor):
+        numbers = [row.measures[1:] for row in rows]
+        return Batch(
+            features,
+            fill(
+                numbers,
+                steps,
+                lambda shape: 100 * torch.randn(shape),
+                shape=(LABELS,),
+                dtype=numbers[0].dtype,
+            ),
+        )
     target = fill([row.tags for row in rows], steps, lambda shape: torch.randint(-9, 99, shape))
     return Batch(features, target)
 
@@ -131,14 +158,14 @@ def make_pattern(name, *, cell="lstm", both=True, kind="words", dtype=torch.floa
         return PATTERNS[name](inputs, *readers, num_labels=LABELS, gap_id=2, **options).to(dtype).eval()
     both = both and name != "generate"
     reader = Encoder(inputs.output_size, 4, cell=cell, bidirectional=both, num_layers=layers)
-    outputs = {"num_outputs" if name == "generate" else "num_labels": LABELS}
-    pattern = PATTERNS[name](inputs, reader, **outputs, **options)
+    size = {"generate": "num_outputs", "regress": "num_targets", "regress_steps": "num_targets"}
+    pattern = PATTERNS[name](inputs, reader, **({size.get(name, "num_labels"): LABELS} | options))
     return pattern.to(dtype).eval()
 
 
 def summed_loss(pattern, batch):
     """The loss times what it was divided by."""
-    count = len(batch.target) if isinstance(pattern, Classifier) else int(batch.target.lengths.sum())
+    count = len(batch.target) if isinstance(pattern, ONE_A_ROW) else int(batch.target.lengths.sum())
     return pattern.loss(batch) * count
 
 
@@ -150,7 +177,7 @@ def gradients(pattern, loss):
 def real_scores(pattern, batch):
     """The scores of each row, without what stands in the padding."""
     scores = pattern.scores(batch)
-    return list(scores) if isinstance(pattern, Classifier) else scores.unpad()
+    return list(scores) if isinstance(pattern, ONE_A_ROW) else scores.unpad()
 
 
 def check_the_law(pattern, lengths, *, dtype=torch.float64, extra=2):
@@ -209,6 +236,15 @@ def test_padding_and_batch_mates_do_not_change_a_tagger(chained, cell, both, len
         torch.nn.init.normal_(pattern.crf.between)
     check_the_law(pattern, lengths)
     check_decoding(pattern, lengths)
+
+
+@both_ways
+@every_cell
+@pytest.mark.parametrize("name", ["regress", "regress_steps"])
+@given(lengths=some_lengths, seed=seeds, loss=st.sampled_from(DISTANCES))
+def test_padding_and_batch_mates_do_not_change_a_regressor(name, loss, cell, both, lengths, seed):
+    torch.manual_seed(seed)
+    check_the_law(make_pattern(name, cell=cell, both=both, loss=loss), lengths)
 
 
 @pytest.mark.parametrize("kind", INPUTS)
@@ -313,6 +349,10 @@ def frame_loss_over_padding(scores, target):
     return functional.binary_cross_entropy_with_logits(scores.data, clean.data) * LABELS
 
 
+def distance_over_padding(predicted, target, **_):
+    return functional.mse_loss(predicted.data, target.masked(0).data)
+
+
 def partition_without_lengths(scores, chain):
     full = torch.full_like(scores.lengths, scores.data.size(1))
     return crf.log_partition_in_logs(Padded(scores.masked().data, full), chain)
@@ -352,6 +392,7 @@ PLANTED = {
         frame_loss_over_padding,
         {"kind": "numbers"},
     ),
+    "distance over padding": ("regress_steps", regress_steps, "distance", distance_over_padding, {}),
     "crf without lengths": ("tag", crf, "log_partition", partition_without_lengths, {"crf": True}),
 }
 

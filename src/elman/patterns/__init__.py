@@ -4,6 +4,8 @@ from elman.patterns.classify import Classifier
 from elman.patterns.fill import Filler
 from elman.patterns.generate import LanguageModel
 from elman.patterns.pattern import Pattern
+from elman.patterns.regress import Regressor
+from elman.patterns.regress_steps import StepRegressor
 from elman.patterns.tag import Tagger
 from elman.patterns.translate import EncoderDecoder
 
@@ -11,7 +13,19 @@ PATTERNS: dict[str, type[Pattern]] = {
     "classify": Classifier,
     "tag": Tagger,
     "fill": Filler,
+    "regress": Regressor,
+    "regress_steps": StepRegressor,
     "generate": LanguageModel,
 }
 
-__all__ = ["PATTERNS", "Classifier", "EncoderDecoder", "Filler", "LanguageModel", "Pattern", "Tagger"]
+__all__ = [
+    "PATTERNS",
+    "Classifier",
+    "EncoderDecoder",
+    "Filler",
+    "LanguageModel",
+    "Pattern",
+    "Regressor",
+    "StepRegressor",
+    "Tagger",
+]
