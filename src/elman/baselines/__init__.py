@@ -14,9 +14,13 @@ from elman.baselines.baseline import Baseline
 from elman.baselines.column_markov import ColumnMarkov
 from elman.baselines.counting import Majority, MostFrequentTag
 from elman.baselines.frame_means import FrameMeans
+from elman.baselines.means import Mean, TokenMeans
 from elman.baselines.nearest_source import NearestSource
 from elman.baselines.neighbours import NeighbourCounts
 from elman.baselines.ngram import NGram
+from elman.baselines.perceptron import Perceptron
+from elman.baselines.ridge import RidgeBag, RidgeSeries, RidgeSteps
+from elman.baselines.rivals import Rivals
 from elman.errors import CheckpointError
 
 BASELINES: dict[str, type[Baseline]] = {
@@ -28,6 +32,13 @@ BASELINES: dict[str, type[Baseline]] = {
     "ColumnMarkov": ColumnMarkov,
     "NearestSource": NearestSource,
     "NeighbourCounts": NeighbourCounts,
+    "Mean": Mean,
+    "TokenMeans": TokenMeans,
+    "RidgeSeries": RidgeSeries,
+    "RidgeSteps": RidgeSteps,
+    "RidgeBag": RidgeBag,
+    "Perceptron": Perceptron,
+    "Rivals": Rivals,
 }
 
 __all__ = [
@@ -37,10 +48,17 @@ __all__ = [
     "ColumnMarkov",
     "FrameMeans",
     "Majority",
+    "Mean",
     "MostFrequentTag",
     "NGram",
     "NearestSource",
     "NeighbourCounts",
+    "Perceptron",
+    "RidgeBag",
+    "RidgeSeries",
+    "RidgeSteps",
+    "Rivals",
+    "TokenMeans",
     "from_tensors",
 ]
 
@@ -59,6 +77,8 @@ def from_tensors(tensors: dict[str, Tensor]) -> Baseline:
     try:
         info = json.loads(tensors["info"].numpy().tobytes())
         kind = BASELINES[info["baseline"]]
+        if kind is Rivals:
+            return Rivals.from_parts(tensors, info, BASELINES)
         return kind._from_state(tensors, info)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(

@@ -17,8 +17,8 @@ class Example:
     Args:
         input: a text, a tuple of tokens, or an array of numbers, *[T, I]*, float32, NaN where one is missing.
         target: a label (classify), a tuple of one label a token (tag), what a sequence is made from
-            (generate), float64 numbers *[K]* (regress) or *[T, K]*, NaN where one is missing (regress_steps), or
-            None where none is known.
+            (generate), float64 numbers *[K]* (regress) or *[T, K]*, NaN where one is missing
+            (regress_steps), or None where none is known.
         where: file and line or row ("train.csv:12"), for messages.
         categories: what stands in the columns of names beside a vector of numbers, "" where nothing does.
     """
