@@ -99,7 +99,7 @@ def test_python_is_told_arguments_and_the_command_line_flags(data, tmp_path, cap
     capsys.readouterr()
     assert main(["train", *FAST_FLAGS, "--train", str(data), "--out", str(out)]) == 1
     assert f"elman train --resume {out}" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match=r"task=\{classify,tag,generate"):
+    with pytest.raises(ConfigError, match=r"task=\{classify,tag,.*\}"):
         elman.train(train=str(data))
     with pytest.raises(ConfigError, match="train=FILE"):
         elman.train(task="tag")

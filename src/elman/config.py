@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from elman.errors import ConfigError
 
-TaskName = Literal["classify", "tag", "fill", "generate", "translate"]
+TaskName = Literal["classify", "tag", "regress", "regress_steps", "fill", "generate", "translate"]
 CellName = Literal["rnn", "gru", "lstm"]
 KindName = Literal["text", "series", "stream"]
 TokensName = Literal["words", "characters", "subwords", "spaces"]
@@ -31,6 +31,7 @@ OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 DecayName = Literal["none", "linear", "cosine"]
 AttentionName = Literal["additive", "multiplicative", "none"]
 TeacherForcingName = Literal["always", "linear", "exponential", "inverse-sigmoid"]
+DistanceName = Literal["mse", "mae", "huber"]
 ClassWeightsName = Literal["none", "balanced"]
 
 Count = Annotated[int, Field(ge=1)]
@@ -47,15 +48,21 @@ class Settings(BaseModel):
     # What, and on which data
     task: TaskName | None = Field(
         None,
-        description="classify: one label a sequence; tag: one a step; fill: missing tokens; "
-        "generate: what comes next; translate: another sequence.",
+        description="classify: one label a sequence; tag: one a step; regress: numbers for a sequence; "
+        "regress_steps: for each step; fill: missing tokens; generate: what comes next; "
+        "translate: another sequence.",
     )
     kind: KindName | None = Field(
         None, description="Texts, series of numbers, or one running text (default: seen from the input)."
     )
     input: str | None = Field(None, description="Input column (default: the first; several: a,b,c).")
     target: str | None = Field(
-        None, description="Target column, by name or 1-based number (default: the last)."
+        None, description="Target column, by name or 1-based number (default: the last; regress: also a,b,c)."
+    )
+    categories: str | None = Field(
+        None,
+        description="Input columns that hold names, not numbers (default: of several inputs, those without "
+        "a number).",
     )
     condition: str | None = Field(
         None, description="generate: column of the class or numbers that each sequence is made from."
@@ -92,7 +99,9 @@ class Settings(BaseModel):
     )
     pairs: bool | None = Field(None, description="Also give each pair of neighbouring tokens a vector.")
     initial_state: InitialStateName = Field("zeros", description="The state before the first step.")
-    pooling: PoolingName | None = Field(None, description="classify: how a sequence becomes one vector.")
+    pooling: PoolingName | None = Field(
+        None, description="classify, regress: how a sequence becomes one vector."
+    )
     tied: bool | None = Field(None, description="generate: read and write tokens by the same vectors.")
     crf: bool | None = Field(None, description="tag: score whole tag sequences (default: for BIO tags).")
     attention: AttentionName | None = Field(
@@ -131,7 +140,9 @@ class Settings(BaseModel):
     lowercase: bool | None = Field(None, description="Look words up in lower case (spelling keeps its case).")
     min_count: Count | None = Field(None, description="Rarer tokens are unknown ones.")
     max_vocab: Count | None = Field(None, description="Keep at most so many tokens, the most frequent.")
-    max_length: Count | None = Field(None, description="classify: read only the first so many tokens.")
+    max_length: Count | None = Field(
+        None, description="classify, regress: read only the first so many tokens."
+    )
     max_target_length: Count | None = Field(
         None, description="translate: tokens of an output at most (default: of the longest training target)."
     )
@@ -166,6 +177,9 @@ class Settings(BaseModel):
     length_penalty: NonNegative | None = Field(
         None, description="translate: how much longer outputs are favoured (0: not at all)."
     )
+    loss: DistanceName | None = Field(
+        None, description="regress: what is made small: mse, mae or huber (default: mse)."
+    )
     class_weights: ClassWeightsName = Field("none", description="classify: balanced weighs rare labels up.")
     metric: str | None = Field(None, description="Validation metric that picks the best weights.")
     patience: Count | None = Field(None, description="Stop after so many epochs without a better metric.")
@@ -183,6 +197,7 @@ class TrainArguments(TypedDict, total=False):
     input: str
     target: str
     condition: str
+    categories: str
     columns: str
     train: Any
     valid: Any
@@ -241,6 +256,7 @@ class TrainArguments(TypedDict, total=False):
     teacher_forcing_end: float
     beam_size: int
     length_penalty: float
+    loss: DistanceName
     class_weights: ClassWeightsName
     metric: str
     patience: int
@@ -315,7 +331,7 @@ def _not_valid(error: Any, source: str) -> str:
 
 _FLAG = re.compile(
     r"(?<![\w-])--(no-)?([a-z][a-z-]*)"
-    r"(?: ([A-Z]{3,}\b|\{[^}]*\}|classify\b|tag\b|fill\b|generate\b|translate\b))?"
+    r"(?: ([A-Z]{3,}\b|\{[^}]*\}|(?:classify|tag|regress|regress_steps|fill|generate|translate)\b))?"
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from elman.config import Settings, split_names
 from elman.data.example import Example
+from elman.data.measures import Unit
 from elman.data.read import Reading, examples_from, read_examples
 from elman.data.split import split, split_stream
 from elman.errors import ConfigError, DataError
@@ -19,6 +20,9 @@ DEFAULT_VALID = 0.1
 
 WITHOUT_TARGET = ("fill", "generate")
 """Tasks whose examples are inputs alone: what is to be said of them is in them."""
+
+MEASURES: dict[str, Unit] = {"regress": "sequence", "regress_steps": "step"}
+"""Tasks whose targets are numbers, and what they are numbers of."""
 
 IN_MEMORY = "memory"
 """What data are said to come from that came as objects."""
@@ -33,6 +37,7 @@ class Dataset:
         train, valid, test: the examples; `test` is empty where none was asked for.
         sources: part -> what it came from, in words.
         input_columns, target_column: the columns that were read; none for pairs in memory.
+        categories: the input columns that hold names instead of numbers.
     """
 
     kind: str
@@ -42,6 +47,7 @@ class Dataset:
     sources: Mapping[str, str]
     input_columns: Sequence[str] = ()
     target_column: str | None = None
+    categories: Sequence[str] = ()
 
     def name_columns(self, settings: Settings) -> Settings:
         """Return the settings with the columns that were read, so that other files are read alike."""
@@ -51,9 +57,10 @@ class Dataset:
             )
         if self.target_column is None:
             return settings
-        return settings.model_copy(
-            update={"input": ",".join(self.input_columns), "target": self.target_column}
-        )
+        columns = {"input": ",".join(self.input_columns), "target": self.target_column}
+        if self.categories:
+            columns["categories"] = ",".join(self.categories)
+        return settings.model_copy(update=columns)
 
     def counts(self) -> str:
         """Return one line that says how many examples (of a running text: characters) each part has."""
@@ -113,6 +120,8 @@ def read_part(settings: Settings, source: Any, *, kind: str | None, need_target:
         columns=split_names(settings.columns) or None,
         kind=kind,
         need_target=column is not None if is_generate else need_target and has_target,
+        measures=MEASURES.get(str(settings.task)),
+        categories=split_names(settings.categories) or None,
     )
     if has_target or column is not None:
         return reading
@@ -168,14 +177,17 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
         parts["test"],
         words,
         *_columns_read(reading),
+        reading.categories,
     )
 
 
 def _columns_read(reading: Reading) -> tuple[Sequence[str], str | None]:
     """Return the columns of the training data, to be read in other files too; none without names."""
-    names = [*reading.input_columns, reading.target_column or ""]
     if reading.kind == "stream":
         return (), None
+    # Of several targets the name is "a,b", and no column's.
+    target = reading.target_column or ""
+    names = [*reading.input_columns, target if target in reading.columns else ""]
     if reading.columns == ["input", "target"] or any("," in name for name in names):
         return (), None
     return reading.input_columns, reading.target_column
@@ -193,6 +205,8 @@ def _with_columns_of(reading: Reading, settings: Settings, train: Any, source: A
     if settings.task == "generate":
         return settings.model_copy(update={"input": settings.input or ",".join(inputs)})
     found = {"input": settings.input or ",".join(inputs), "target": settings.target or target}
+    if reading.categories:
+        found["categories"] = ",".join(reading.categories)
     return settings.model_copy(update=found)
 
 

@@ -21,6 +21,8 @@ SMALLER_IS_BETTER = frozenset(
         "bits_per_token",
         "perplexity",
         "nll_per_step",
+        "mae",
+        "rmse",
         "token_error_rate",
         "word_error_rate",
         "character_error_rate",

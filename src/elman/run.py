@@ -10,6 +10,7 @@ import torch
 
 from elman.baselines import Baseline, from_tensors
 from elman.config import Settings, make_settings
+from elman.data.categories import separate
 from elman.data.example import Example
 from elman.data.values import to_array
 from elman.dataset import read_part
@@ -292,10 +293,13 @@ def score(task: Task, model: Pattern, baseline: Baseline, examples: Sequence[Exa
 def _as_example(raw: Any, row: int, inputs: Inputs) -> Example:
     """Return what a person gave as an example; numbers are checked as those of a file are."""
     where, is_list = f"row {row}", isinstance(raw, list | tuple)
+    names: tuple[str, ...] = ()
     if isinstance(inputs, TokenInputs) or isinstance(raw, str):
         return Example(tuple(raw) if is_list else raw, where=where)
+    if inputs.categories:
+        raw, names = _separated(raw, where, inputs)
     try:
-        numbers = to_array(raw if is_list else np.asarray(raw), where)
+        numbers = to_array(raw if is_list else np.asarray(raw), where, may_miss=bool(inputs.gaps))
         is_flat = np.ndim(raw[0] if is_list and raw else raw) == (0 if is_list and raw else 1)
     except DataError:
         raise
@@ -305,7 +309,23 @@ def _as_example(raw: Any, row: int, inputs: Inputs) -> Example:
         if len(numbers) not in (0, inputs.num_columns):
             raise DataError(f"{where}: is a list of {len(numbers)} numbers; {_expected(inputs)}.")
         numbers = numbers.reshape(-1, inputs.num_columns)  # a vector: one step
-    return Example(numbers, where=where)
+    return Example(numbers, where=where, categories=names)
+
+
+def _separated(raw: Any, where: str, inputs: SeriesInputs) -> tuple[Any, tuple[str, ...]]:
+    """Return the numbers of a row that was given by hand, and its names."""
+    wanted = inputs.num_columns + len(inputs.categories)
+    count = len(raw) if isinstance(raw, list | tuple | np.ndarray) else 0
+    # A series beside its names is one value, whatever its columns.
+    has_series = count == 1 + len(inputs.categories) and any(isinstance(c, list | np.ndarray) for c in raw)
+    places = ", ".join(str(place + 1) for place in inputs.category_columns)
+    if count != wanted and not has_series:
+        raise DataError(
+            f"{where}: {wanted} values were expected, with names as number {places}: as the columns of the "
+            "training data stand."
+        )
+    numbers, names = separate(list(raw), inputs.category_columns, where)
+    return [numbers] if inputs.num_columns == 1 and not isinstance(numbers[0], list) else numbers, names
 
 
 def _expected(inputs: SeriesInputs) -> str:

@@ -111,13 +111,28 @@ def scores_table(metrics: Mapping[str, Any], part: str) -> str:
         part: "test", "validation" or a file's name, for the header.
     """
     baseline = metrics.get("baseline") or {}
+    others = baseline.get("others") or {}
     names = [name for name, value in metrics.items() if is_number(value)]
-    header = [part, "model"] + ([str(baseline.get("name", "baseline"))] if baseline else [])
+    rivals = {str(baseline.get("name", "baseline")): baseline, **others} if baseline else {}
+    header = [part, "model", *rivals]
     rows = []
     for name in names:
         row = [name.replace("_", " "), format_metric(name, metrics[name], 2)]
-        rows.append(row + ([format_metric(name, baseline.get(name), 2)] if baseline else []))
+        rows.append(row + [format_metric(name, rival.get(name), 2) for rival in rivals.values()])
     return text_table(header, rows)
+
+
+def per_target_table(metrics: Mapping[str, Any]) -> str:
+    """Return mae, rmse and r2 of each of several targets; "" where there are none."""
+    table = metrics.get("per_target") or {}
+    if not table:
+        return ""
+    names = list(next(iter(table.values())))
+    rows = [
+        [fit(target, 24), *(format_metric(name, own[name]) for name in names)]
+        for target, own in table.items()
+    ]
+    return text_table(["target", *names], rows)
 
 
 def per_class_table(metrics: Mapping[str, Any]) -> str:
@@ -160,6 +175,23 @@ def confusions_table(confusion: Sequence[Sequence[int]], labels: Sequence[str], 
         share = -100 * minus_times / sum(confusion[gold])
         rows.append([labels[gold], labels[said], f"{-minus_times:,}", f"{share:.1f} %"])
     return text_table(["truly", "taken for", "times", "of that label"], rows, left=2)
+
+
+def numbers(value: Any, most: int = 12) -> str:
+    """Return a predicted number, a list of them (the first `most`), or several of either by name, as a line.
+
+    Example:
+        >>> numbers(12.3456), numbers([1.0, 2.5, 4.0], 2), numbers({"a": 1.0, "b": [2.0]})
+        ('12.35', '1  2.5  …', 'a 1, b 2')
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{visible(name)} {numbers(item, most)}" for name, item in value.items())
+    if isinstance(value, list):
+        if len(value) == 1:
+            return numbers(value[0], most)
+        kept = ["–" if item is None else numbers(item, most) for item in value[:most]]
+        return "  ".join([*kept, *(["…"] if len(value) > most else [])])
+    return "–" if value != value else f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
 def is_number(value: Any) -> bool:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.cells import cell_len
 
 from elman import tables
@@ -25,6 +26,10 @@ SHOWN_SAMPLES = 3
 SHOWN_TEMPERATURE = 0.8
 SAMPLE = "written from nothing"
 """The text that is shown when a model that generates is trained."""
+
+
+SHORT_VECTOR = 8
+"""A vector of fewer numbers is written out where a command to predict with is shown."""
 
 NO_TOKENS = "(no tokens, so no tags)"
 
@@ -96,7 +101,15 @@ def _use(run: "Run") -> str:
 
 
 def _example(run: "Run") -> str:
-    return '"[[0.1, 0.2], [0.3, 0.4]]"' if run.task.inputs.kind == "series" else '"..."'
+    if run.task.inputs.kind != "series":
+        return '"..."'
+    shown = run.held_out[0] if run.held_out else None
+    if shown is not None and np.size(shown.input) < SHORT_VECTOR and len(shown.input) == 1:
+        said = run.predict_examples([shown])[0].to_json()["input"]
+        vector = said if shown.categories else said[0]
+        texts = [f"{cell:.4g}" if isinstance(cell, float) else f'"{cell}"' for cell in vector]
+        return quoted(f"[{', '.join('null' if text == 'nan' else text for text in texts)}]")
+    return '"[[0.1, 0.2], [0.3, 0.4]]"'
 
 
 def quoted(word: str) -> str:
@@ -115,6 +128,10 @@ def against_gold(said: "Prediction", gold: Any) -> str:
         return "\n".join(_painted_rows(rows, indent="  "))
     if said.gaps is not None:
         return f"  {tables.fit(input_text(said.input), columns() - 2)}\n{_filled(said, gold)}"
+    if is_numbers(said.prediction):
+        known = tables.numbers(gold.T.tolist() if gold.ndim > 1 else gold.tolist(), 3)
+        made = paint(tables.numbers(said.prediction, 3), CYAN)
+        return f"  {tables.fit(input_text(said.input), max(20, columns() - 50))}  →  {made}  (truly {known})"
     if said.score is not None:  # a written sequence: tokens, or a text whose outer spaces say nothing
         gold = gold.strip() if isinstance(gold, str) else " ".join(gold)
     verdict = "right" if said.prediction == gold else paint(f"wrong: {tables.visible(str(gold))}", RED)
@@ -134,6 +151,8 @@ def one_prediction(said: "Prediction", count: int = tables.TOP_LABELS) -> str:
     if said.gaps is not None:
         charts = [tables.bars(gap["probabilities"], columns(), count) for gap in said.gaps]
         return "\n".join([head, _filled(said), *("\n".join(["", *chart]) for chart in charts)])
+    if is_numbers(said.prediction):
+        return f"{head}\n  {tables.numbers(said.prediction)}"
     if said.probabilities is None:
         return f"{head}\n  {tables.visible(str(said.prediction))}"
     return "\n".join([head, *tables.bars(said.probabilities, columns(), count)])
@@ -148,6 +167,9 @@ def prediction_line(said: "Prediction") -> str:
         return f"{tables.pad(tables.fit(input_text(said.input), half), half)}  {_written(said)}"
     if said.gaps is not None:
         return tables.fit(input_text(said.prediction), max(20, columns()))
+    if is_numbers(said.prediction):
+        made = tables.fit(tables.numbers(said.prediction, 3), 40)
+        return f"{tables.pad(made, 20)}  {tables.fit(input_text(said.input), max(20, columns() - 42))}"
     sure = f"{100 * said.probabilities[said.prediction]:5.1f} %  " if said.probabilities else ""
     label = tables.pad(tables.fit(str(said.prediction), 20), 20)
     return f"{label}  {sure}{tables.fit(input_text(said.input), max(20, columns() - 32))}"
@@ -176,12 +198,24 @@ def _filled(said: "Prediction", gold: Any = None) -> str:
     return "  → " + " ".join(words)
 
 
+def is_numbers(prediction: Any) -> bool:
+    """Say whether a prediction is a number, a list of them, or several of either by name."""
+    if isinstance(prediction, dict):
+        return all(is_numbers(value) for value in prediction.values())
+    if isinstance(prediction, list):
+        return all(isinstance(value, float) for value in prediction)
+    return isinstance(prediction, float)
+
+
 def input_text(raw: Any) -> str:
     """Return an input in words: a text as it is, tokens with spaces, numbers by their shape."""
     if isinstance(raw, str):
         return raw
     if isinstance(raw, Sequence) and all(isinstance(token, str | None) for token in raw):
         return " ".join("___" if token is None else token for token in raw)
+    cells = raw[0].tolist() if isinstance(raw, np.ndarray) and raw.ndim > 1 and len(raw) == 1 else raw
+    if isinstance(cells, list) and all(isinstance(cell, float | str) for cell in cells):
+        return ", ".join(cell if isinstance(cell, str) else f"{cell:g}" for cell in cells)
     shape = list(raw.shape) if hasattr(raw, "shape") else [len(raw)]
     return f"series of shape {shape}"
 

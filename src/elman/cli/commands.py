@@ -45,7 +45,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         print_json(metrics)
         return 0
     print(tables.scores_table(metrics, Path(wanted.data).name))
-    classes = tables.per_class_table(metrics)
+    classes = tables.per_class_table(metrics) or tables.per_target_table(metrics)
     if classes:
         print(f"\n{classes}")
     metric = str(run.result.get("metric", run.task.metric))

@@ -37,6 +37,7 @@ VALUE_NAMES = {
     "input": "COLUMN",
     "target": "COLUMN",
     "condition": "COLUMN",
+    "categories": "A,B,...",
     "columns": "A,B,...",
     "train": "FILE",
     "valid": "FILE|SHARE",

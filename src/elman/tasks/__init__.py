@@ -6,6 +6,8 @@ from elman.config import Settings
 from elman.tasks.classify import Classify
 from elman.tasks.fill import Fill
 from elman.tasks.generate import Generate
+from elman.tasks.regress import Regress
+from elman.tasks.regress_steps import RegressSteps
 from elman.tasks.tag import Tag
 from elman.tasks.task import Task
 from elman.tasks.translate import Translate
@@ -13,6 +15,8 @@ from elman.tasks.translate import Translate
 TASKS: dict[str, type[Task]] = {
     "classify": Classify,
     "tag": Tag,
+    "regress": Regress,
+    "regress_steps": RegressSteps,
     "fill": Fill,
     "generate": Generate,
     "translate": Translate,

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from elman import metrics
-from elman.baselines import BagOfWords, Baseline, FrameMeans
+from elman.baselines import BagOfWords, Baseline, FrameMeans, Perceptron, Rivals
+from elman.baselines.rivals import score_all
 from elman.config import Settings
 from elman.data.batches import Batches
 from elman.data.example import Example
@@ -17,6 +18,7 @@ from elman.errors import ConfigError, DataError
 from elman.losses import cross_entropy
 from elman.patterns.classify import Classifier
 from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs, refuse_translate_settings
+from elman.tasks.one_to_one import VECTOR_RECIPE, are_vectors, given_input, note_categories
 from elman.tasks.prediction import Evaluation, Mistake, Prediction
 from elman.tasks.task import Task, choose, describe_input, inference_batches, with_vectors
 
@@ -80,6 +82,7 @@ class Classify(Task):
         else:
             # Sets of series are small: more steps to a pass.
             recipe |= {"input_dropout": 0.0, "batch_size": 16}
+            recipe |= VECTOR_RECIPE if are_vectors(train) else {}
         if settings.cell == "lstm" and settings.init != "chrono":
             recipe["forget_bias"] = 1.0
         chosen = choose(settings, recipe | {"kind": kind})
@@ -95,6 +98,7 @@ class Classify(Task):
             task.notes.append(
                 f"max_length: {cut:,} of {len(train):,} training texts are cut at {chosen.max_length} tokens"
             )
+        task.notes += note_categories(task.inputs)
         return task
 
     def batches(self, examples: Sequence[Example]) -> Batches:
@@ -125,7 +129,7 @@ class Classify(Task):
         probabilities, _ = self._probabilities(pattern, examples)
         return [
             Prediction(
-                input=example.input,
+                input=given_input(example, self.inputs),
                 prediction=self.labels.tokens[int(row.argmax())],
                 probabilities=dict(zip(self.labels.tokens, row.tolist(), strict=True)),
             )
@@ -153,21 +157,28 @@ class Classify(Task):
         )
 
     def fit_baseline(self, train: Sequence[Example]) -> Baseline:
-        """Fit logistic regression on a bag of words or characters, or on the frame means of series."""
+        """Fit logistic regression on a bag of words or characters, or on the frame means of series.
+
+        Where every series is one vector, a perceptron stands beside it.
+        """
         gold = [example.target for example in train]
         if isinstance(self.inputs, TokenInputs):
             return BagOfWords.fit([self.inputs.tokens_of(example) for example in train], gold)
-        return FrameMeans.fit([example.input for example in train], gold)
+        numbers: list[Any] = [row.numbers for row in self.inputs.encode(train)[0]]
+        frame_means = FrameMeans.fit(numbers, gold)
+        return Rivals([frame_means, Perceptron.fit(numbers, gold)]) if are_vectors(train) else frame_means
 
-    def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, float]:
+    def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, Any]:
         """Return the baseline's accuracy and macro F1."""
-        if isinstance(self.inputs, TokenInputs):
-            predicted = baseline.predict([self.inputs.tokens_of(example) for example in examples])
-        else:
-            predicted = baseline.predict([example.input for example in examples])
         gold = [example.target for example in examples]
-        scores = metrics.classification(gold, predicted, self.labels_with(gold))
-        return {name: scores[name] for name in ("accuracy", "macro_f1")}
+
+        def score(predicted: list[str]) -> dict[str, float]:
+            scores = metrics.classification(gold, predicted, self.labels_with(gold))
+            return {name: scores[name] for name in ("accuracy", "macro_f1")}
+
+        if isinstance(self.inputs, TokenInputs):
+            return score_all(baseline, [self.inputs.tokens_of(example) for example in examples], score)
+        return score_all(baseline, [row.numbers for row in self.inputs.encode(examples)[0]], score)
 
     def _probabilities(self, pattern: Classifier, examples: Sequence[Example]) -> tuple[np.ndarray, float]:
         """Return each label's probability, [examples, labels], and the mean loss of known labels."""

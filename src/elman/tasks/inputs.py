@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.config import Settings
+from elman.config import Settings, split_names
 from elman.data.batches import Encoded
 from elman.data.example import Example
 from elman.data.joining import join_tokens
@@ -25,6 +25,9 @@ from elman.errors import ConfigError, DataError
 
 SpellingTable = list[NDArray[np.int64]]
 
+
+MAX_CATEGORIES = 100
+"""Different names in a column beside numbers; more are texts or identifiers."""
 
 JOINT = "\x1f"
 """Stands between the two tokens of a pair; Unicode's unit separator, which is in no text."""
@@ -142,16 +145,54 @@ class TokenInputs:
 
 @dataclass(frozen=True)
 class SeriesInputs:
-    """Numbers, each column brought to mean 0 and deviation 1 as measured on the training part."""
+    """Numbers, each column brought to mean 0 and deviation 1 as measured on the training part.
+
+    Args:
+        standardiser: the scaling of each column.
+        gaps: the columns that lack a value somewhere in the training part. Each is read as two numbers: the
+            scaled value, 0 where it is missing, and 1 where it is missing, else 0.
+        categories: for each column of names beside a vector, the names that training saw, each read as a
+            number that is 1 where it stands; another name, and none, is read as zeros.
+        category_columns: where these columns stand among all input columns.
+    """
 
     standardiser: Standardiser
+    gaps: tuple[int, ...] = ()
+    categories: tuple[tuple[str, ...], ...] = ()
+    category_columns: tuple[int, ...] = ()
 
     kind = "series"
 
+    @classmethod
+    def fit(cls, train: Sequence[Example], category_columns: tuple[int, ...] = ()) -> "SeriesInputs":
+        """Measure the columns of the training part, and see which of them lack values."""
+        arrays = [example.input for example in train]
+        missing = np.any([np.isnan(array).any(0) for array in arrays], axis=0)
+        names = zip(*(example.categories for example in train), strict=True)
+        categories = tuple(tuple(sorted(set(column) - {""})) for column in names)
+        for number, column in zip(category_columns, categories, strict=True):
+            if len(column) > MAX_CATEGORIES:
+                raise DataError(
+                    f"{train[0].where}: input column {number + 1} holds {len(column):,} different "
+                    f"names, more than {MAX_CATEGORIES}; leave it out, or name it alone as --input to read "
+                    "it as text."
+                )
+        return cls(
+            Standardiser.fit(arrays),
+            tuple(int(column) for column in np.flatnonzero(missing)),
+            categories,
+            category_columns,
+        )
+
     @property
     def num_columns(self) -> int:
-        """Numbers in a step."""
+        """Columns of numbers in a step, as they are given."""
         return len(self.standardiser.mean)
+
+    @property
+    def num_features(self) -> int:
+        """Numbers of a step that the network reads."""
+        return self.num_columns + len(self.gaps) + sum(map(len, self.categories))
 
     def encode(self, examples: Sequence[Example]) -> tuple[list[Encoded], SpellingTable | None]:
         """Return the standardised numbers of each example."""
@@ -162,18 +203,51 @@ class SeriesInputs:
                     f"{example.where}: the input is {_describe(example.input)}; this model reads series: "
                     "give a list of steps, each a list of numbers."
                 )
-            numbers = self.standardiser.apply(example.input, where=example.where)
-            encoded.append(Encoded(length=len(numbers), numbers=numbers))
+            encoded.append(Encoded(length=len(example.input), numbers=self._features(example)))
         return encoded, None
+
+    def _features(self, example: Example) -> NDArray[np.float32]:
+        """Return what the network reads of each step, [T, num_features]."""
+        array = example.input
+        if not self.gaps and not self.categories:
+            return self.standardiser.apply(array, where=example.where)
+        if len(self.categories) != len(example.categories):
+            raise DataError(
+                f"{example.where}: {len(example.categories)} names stand beside the numbers; the model was "
+                f"trained with {len(self.categories)}."
+            )
+        filled, parts = array, []
+        if array.shape[1] == self.num_columns:
+            is_gap = np.zeros(array.shape, bool)
+            is_gap[:, self.gaps] = np.isnan(array[:, self.gaps])
+            # The mean itself, which the scaling makes an exact 0.
+            filled = np.where(is_gap, self.standardiser.mean, array)
+            parts.append(is_gap[:, self.gaps].astype(np.float32))
+        parts.insert(0, self.standardiser.apply(filled, where=example.where))
+        for name, known in zip(example.categories, self.categories, strict=True):
+            row = np.array([name == other for other in known], np.float32)
+            parts.append(np.broadcast_to(row, (len(array), len(known))))
+        return np.concatenate(parts, axis=1)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `vocab.json` holds."""
-        return {"kind": "series", "standardiser": self.standardiser.to_json()}
+        return {
+            "kind": "series",
+            "standardiser": self.standardiser.to_json(),
+            "gaps": list(self.gaps),
+            "categories": [list(names) for names in self.categories],
+            "category_columns": list(self.category_columns),
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "SeriesInputs":
         """Return the inputs that `to_json` described."""
-        return cls(Standardiser.from_json(values["standardiser"]))
+        return cls(
+            Standardiser.from_json(values["standardiser"]),
+            tuple(values.get("gaps", ())),
+            tuple(tuple(names) for names in values.get("categories", ())),
+            tuple(values.get("category_columns", ())),
+        )
 
 
 Inputs = TokenInputs | SeriesInputs
@@ -208,8 +282,14 @@ def make_inputs(chosen: Settings, train: Sequence[Example]) -> Inputs:
     """
     if chosen.kind == "series":
         refuse_text_settings(chosen)
-        return SeriesInputs(Standardiser.fit([example.input for example in train]))
+        return SeriesInputs.fit(train, category_positions(chosen))
     return make_token_inputs(chosen, train)
+
+
+def category_positions(chosen: Settings) -> tuple[int, ...]:
+    """Return where the columns of names stand among the input columns."""
+    names = split_names(chosen.input)
+    return tuple(names.index(name) for name in split_names(chosen.categories))
 
 
 def make_token_inputs(chosen: Settings, train: Sequence[Example]) -> TokenInputs:

@@ -13,7 +13,9 @@ class Prediction:
 
     Args:
         input: the input as it was given.
-        prediction: the label (classify), the list of tags (tag), or a text (translate; fill, without gaps).
+        prediction: the label (classify), the list of tags (tag), a text (translate; fill, without gaps), the
+            number (regress) or a list of one number a step (regress_steps); of several targets, name -> such
+            a number or list.
         probabilities: label -> probability, summing to 1 (classify).
         tokens: the tokens that were tagged (tag), or all of them, gaps filled (fill).
         tags: one tag a token (tag).
@@ -73,6 +75,23 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """True and predicted numbers.
+
+    Args:
+        names: of the targets, K.
+        gold: of each example *[N, K]*, N being 1, or its steps; NaN where one is missing.
+        predicted: alike.
+        is_per_step: whether each step has numbers of its own.
+    """
+
+    names: list[str]
+    gold: list[NDArray[np.float64]]
+    predicted: list[NDArray[np.float64]]
+    is_per_step: bool
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Scores of a model on labelled examples, and what a report needs to show them.
 
@@ -82,6 +101,7 @@ class Evaluation:
         confusion: how often each label (row) was given each label (column); None where it says nothing.
         mistakes: the surest wrong predictions first.
         lengths: steps of each example.
+        measured: the true and the predicted numbers, of tasks that predict numbers.
         views: what the report of one task alone shows, by name, as plain data.
     """
 
@@ -90,6 +110,7 @@ class Evaluation:
     confusion: NDArray[np.int64] | None = None
     mistakes: list[Mistake] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
+    measured: Measured | None = None
     views: dict[str, Any] = field(default_factory=dict)
 
     @property

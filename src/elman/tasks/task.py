@@ -59,7 +59,7 @@ class Task(ABC):
     min_epochs: ClassVar[int] = 8
     """Passes over a set however large; more where each step of a sequence is an example."""
     metric: str
-    """The validation metric that picks the best weights; higher is better for all but `loss`."""
+    """The validation metric that picks the best weights."""
     metric_names: tuple[str, ...]
     """The metrics that `evaluate` gives as one number."""
 
@@ -108,8 +108,11 @@ class Task(ABC):
         """Fit the simple method that the network must beat."""
 
     @abstractmethod
-    def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, float]:
-        """Return the baseline's scores on labelled examples, under the same names as the network's."""
+    def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, Any]:
+        """Return the baseline's scores on labelled examples, under the same names as the network's.
+
+        Those of further baselines stand under "others", by name.
+        """
 
     @property
     def is_stream(self) -> bool:
@@ -139,7 +142,7 @@ class Task(ABC):
         """Return the layer that turns ids, spellings or numbers into the steps that the encoder reads."""
         inputs, chosen = self.inputs, self.chosen
         if isinstance(inputs, SeriesInputs):
-            return NumberInput(inputs.num_columns)
+            return NumberInput(inputs.num_features)
         tokens = TokenEmbedding(
             len(inputs.vocab),
             None if chosen.embedding == "one-hot" else chosen.embedding_size,
