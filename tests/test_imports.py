@@ -30,6 +30,7 @@ LEVELS: list[tuple[str, ...]] = [
         "progress",
         "report_markup",
         "report_charts",
+        "report_numbers",
         "report_sections",
         "report_translation",
         "report",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from elman.errors import RunError
 from elman.report_charts import make_charts
 from elman.report_markup import Html, attribute, embed, join, safe
+from elman.report_numbers import numbers_charts, numbers_section
 from elman.report_sections import (
     data_section,
     errors_section,
@@ -100,7 +101,7 @@ def make_page(data: ReportData) -> str:
     charts = make_charts(
         data.history, metric=data.metric, best=best, baseline=valid_baseline, lengths=lengths
     )
-    charts |= translation_charts(data.evaluation)
+    charts |= translation_charts(data.evaluation) | numbers_charts(data.evaluation)
     part = "validation" if data.split == "valid" else data.split
     cell = data.chosen.get("cell", "")
     sections = [
@@ -109,6 +110,7 @@ def make_page(data: ReportData) -> str:
         errors_section(data),
         samples_section(data),
         translation_section(data, charts),
+        numbers_section(data, charts),
         mistakes_section(data),
         data_section(data, charts),
         settings_section(data),

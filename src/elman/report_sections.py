@@ -46,6 +46,9 @@ def result_section(data: "ReportData") -> Html:
     notes = [f"The metric in colour, {_words(metric)}, picked the weights that were kept."]
     if baseline.get("name") and said:
         notes.append(f"The baseline, {baseline['name']}: {said}")
+    for name, other in (baseline.get("others") or {}).items():
+        own = format_metric(metric, other.get(metric))
+        notes.append(f"Also measured, {name} ({_words(metric)} {own}): {other.get('description', '')}")
     about = join(f'<p class="note">{attribute(note)}</p>' for note in notes)
     scores = f'<div class="beside"><div>{_all_scores(data)}</div><div class="grow">{about}</div></div>'
     return section("Result", Html(f"{figure}{scores}"))

@@ -26,8 +26,13 @@
         return { type: "bar", x: trace.x, y: trace.y, width: trace.width, name: trace.name, marker: { color: ink },
                  customdata: trace.text, hovertemplate: "%{customdata}<extra></extra>" };
       }
+      if (trace.kind === "dots") {
+        return { type: "scatter", mode: "markers", x: trace.x, y: trace.y, name: trace.name,
+                 marker: { color: ink, size: 5, opacity: 0.6 } };
+      }
       return { type: "scatter", x: trace.x, y: trace.y, name: trace.name, connectgaps: false,
-               mode: trace.x.length > 60 ? "lines" : "lines+markers",
+               hoverinfo: trace.plain ? "skip" : undefined,
+               mode: trace.plain || trace.x.length > 60 ? "lines" : "lines+markers",
                line: { color: ink, width: 2, dash: trace.dash || "solid" }, marker: { color: ink, size: 5 } };
     });
   }
@@ -46,7 +51,7 @@
       width: place.clientWidth, height: place.clientHeight,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, color: colour("ink"), size: 13 },
-      margin: { l: 48, r: 10, t: 8, b: 40 }, hovermode: chart.traces[0].kind === "bars" ? "closest" : "x unified",
+      margin: { l: 48, r: 10, t: 8, b: 40 }, hovermode: chart.traces[0].kind === "line" ? "x unified" : "closest",
       hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("line"), font: { color: colour("ink") } },
       showlegend: chart.traces.length > 1,
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
