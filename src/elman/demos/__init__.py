@@ -49,4 +49,9 @@ DEMOS: dict[str, Demo] = {
         time="2-4 min",
         module="elman.demos.inflect",
     ),
+    "iris": Demo(
+        about="which kind of iris is this flower? (four lengths in, one label out)",
+        time="10-30 s",
+        module="elman.demos.iris",
+    ),
 }
