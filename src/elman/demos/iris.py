@@ -1,8 +1,8 @@
 """IRIS: which of three kinds of iris is this flower? Four lengths in, one label out: one-to-one.
 
 The 150 flowers were measured by Edgar Anderson and made famous by R. A. Fisher (1936); scikit-learn ships
-them. A row is a sequence of length one. With three kinds and four numbers a linear model does about as well; the
-demo shows both.
+them. A row is a sequence of length one. With three kinds and four numbers a linear model does about as well;
+the demo shows both.
 """
 
 import csv
