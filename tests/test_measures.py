@@ -48,7 +48,7 @@ def test_one_number_a_step_and_several(write):
 
 
 def test_targets_need_not_be_there_to_predict(write):
-    path = write("a.csv", "x,y,a,b\n1,2,,4\n")
+    path = write("a.csv", "x,y,a,b\n1,2,,?\n")
     assert (
         read_examples(path, target="a,b", measures="sequence", need_target=False).examples[0].target is None
     )

@@ -274,6 +274,22 @@ def test_settings_of_other_tasks_are_refused(options, message):
         elman.train(train=rows, **options)
 
 
+def test_a_loss_of_numbers_is_refused_where_labels_are_predicted():
+    with pytest.raises(ConfigError, match="loss is for task='regress' and regress_steps"):
+        elman.train(task="classify", train=[("a", "x"), ("b", "y")] * 9, loss="mae")
+
+
+def test_starting_from_a_run_of_other_targets_or_names_is_refused(mixed, table, tmp_path):
+    settings = {"task": "regress", "train": table, "start_from": mixed.folder, **FAST}
+    with pytest.raises(ConfigError, match="has other targets than these"):
+        elman.train(**settings, input="size,colour,age", target="weight,price")
+    path = write_table(tmp_path / "other.csv", [[r[0], f"{r[1]}dish", *r[2:]] for r in mixed_rows()], HEADER)
+    with pytest.raises(ConfigError, match="has other input columns of names or gaps"):
+        elman.train(**settings | {"train": path}, input="size,colour,age", target="price,weight")
+    run = elman.train(**settings, input="size,colour,age", target="price,weight")
+    assert run.result["valid"]["rmse"] > 0
+
+
 def test_numbers_are_refused_where_labels_were_trained_and_the_other_way(mixed):
     with pytest.raises(DataError):
         mixed.evaluate([({"size": 1}, "dear")])

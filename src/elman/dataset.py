@@ -141,6 +141,8 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
         DataError: a file cannot be used, or a part is left without examples.
     """
     sources: dict[str, Any] = {part: given.get(part, getattr(settings, part)) for part in PARTS}
+    if settings.loss is not None and str(settings.task) not in MEASURES:
+        raise ConfigError(f"loss is for --task {' and '.join(MEASURES)}; --task {settings.task} has its own.")
     if sources["train"] is None:
         raise ConfigError("no training data; name a file with --train FILE.")
     if sources["valid"] is None:

@@ -202,6 +202,15 @@ def _fresh_model(task: Task, goes_on: bool = False) -> Pattern:
 def _check_same_ids(task: Task, folder: Path) -> None:
     """Refuse weights whose rows stand for other labels or tokens, though their shapes be the same."""
     then, now = read_json(folder / "vocab.json"), task.to_json()
+    for name, there, here in (
+        ("targets", *(values.get("targets", {}).get("names") for values in (then, now))),
+        ("input columns of names or gaps", *(_columns_read(values["inputs"]) for values in (then, now))),
+    ):
+        if there != here:
+            raise ConfigError(
+                f"start_from: {folder} has other {name} than these training data, so its weights would stand "
+                "for other things; use that run's data columns."
+            )
     then, now = then["inputs"] | {"labels": then["labels"]}, now["inputs"] | {"labels": now["labels"]}
     for name in ("labels", "vocab", "characters", "pairs"):
         if (then.get(name) or {}).get("tokens") != (now.get(name) or {}).get("tokens"):
@@ -209,6 +218,11 @@ def _check_same_ids(task: Task, folder: Path) -> None:
                 f"start_from: {folder} has other {name} than these training data, or in another order, so "
                 "its weights would stand for other things; use that run's data columns and settings."
             )
+
+
+def _columns_read(inputs: Mapping[str, Any]) -> list[Any]:
+    """Return which of the numbers that a network reads mark gaps and names."""
+    return [inputs.get("gaps", []), inputs.get("categories", []), inputs.get("category_columns", [])]
 
 
 def _plan(task: Task) -> Plan:

@@ -18,20 +18,17 @@ Unit = Literal["sequence", "step"]
 """What a target is a number of."""
 
 
-def to_measures(
-    cells: Mapping[str, Any], where: str, unit: Unit, *, need_target: bool = True
-) -> NDArray[np.float64] | None:
-    """Return the target cells of a row as numbers, *[K]* or *[T, K]*; None where there is none.
+def to_measures(cells: Mapping[str, Any], where: str, unit: Unit) -> NDArray[np.float64]:
+    """Return the target cells of a row as numbers, *[K]* or *[T, K]*.
 
     Args:
         cells: column -> what stands in it. Of a sequence: a number (one column may also hold K of them). Of
             steps: T numbers (one column may also hold *[T][K]*), null where a step has none.
         where: the row's place, for messages.
         unit: what they are numbers of.
-        need_target: whether a missing one is an error; otherwise the row then has no target at all.
 
     Raises:
-        DataError: a cell holds no finite number, or columns differ in steps; row and column are named.
+        DataError: a cell is empty, holds no finite number, or columns differ in steps; the place is named.
 
     Example:
         >>> to_measures({"height": "1.8", "weight": 75}, "a.csv:2", "sequence").tolist()
@@ -40,8 +37,6 @@ def to_measures(
         [[3.0], [nan]]
     """
     missing = [name for name, value in cells.items() if _is_missing(value)]
-    if missing and not need_target:
-        return None
     if missing:
         raise DataError(
             f"{where}: column {missing[0]!r} has no target. Every row needs a number here; fill it in or "

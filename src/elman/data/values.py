@@ -62,9 +62,11 @@ def make_reading(
             value, names = separate(value, places, where)
         sequence = converter.convert(value, where)
         target: Any = None
-        if measures is not None and columns.targets:
-            target_cells = {columns.names[position]: cells[position] for position in columns.targets}
-            target = to_measures(target_cells, where, measures, need_target=need_target)
+        if measures is not None:
+            # Where none is needed, none is looked at: to predict, a target may be anything.
+            used = columns.targets if need_target else ()
+            target_cells = {columns.names[position]: cells[position] for position in used}
+            target = to_measures(target_cells, where, measures) if used else None
         elif columns.target is not None:
             target = to_target(cells[columns.target], where)
         if need_target and target is None:
