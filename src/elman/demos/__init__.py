@@ -54,4 +54,9 @@ DEMOS: dict[str, Demo] = {
         time="10-30 s",
         module="elman.demos.iris",
     ),
+    "digits": Demo(
+        about="which digit is this, read row by row? (eight steps of eight numbers in, one label out)",
+        time="30-90 s",
+        module="elman.demos.digits",
+    ),
 }
