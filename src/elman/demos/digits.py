@@ -1,7 +1,7 @@
 """DIGITS: which digit is this, read row by row? A series of eight steps of eight numbers in, one label out.
 
-The 1,797 digits were written by 13 people, scanned, and brought to eight rows of eight grey values (E. Alpaydin
-and C. Kaynak, 1998, CC BY 4.0); scikit-learn ships them.
+The 1,797 digits were written by 13 people, scanned, and brought to eight rows of eight grey values
+(E. Alpaydin and C. Kaynak, 1998, CC BY 4.0); scikit-learn ships them.
 """
 
 import json
