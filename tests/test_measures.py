@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from elman.tasks.measures import TargetScale
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from elman.data.example import Example
 from elman.data.measures import to_measures
 from elman.errors import DataError
 from elman.tasks.inputs import SeriesInputs
+from elman.tasks.measures import TargetScale
 
 numbers = st.floats(-1e12, 1e12).filter(lambda number: number == 0 or abs(number) > 1e-100)
 

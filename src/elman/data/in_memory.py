@@ -50,18 +50,10 @@ def examples_from(
     """
     if columns:
         raise DataError(f"{name}: --columns names the columns of files without a header; leave it out.")
-    if hasattr(data, "columns") and (hasattr(data, "to_dicts") or hasattr(data, "to_dict")):
-        names, cells = _from_frame(data, name)
-    else:
-        if isinstance(data, str | bytes | dict) or not isinstance(data, Iterable):
-            raise DataError(f"{name}: is a {type(data).__name__}; {EXPECTED}.")
-        items = list(data)
-        if not items:
-            raise DataError(f"{name}: is empty; {EXPECTED}.")
-        if isinstance(items[0], dict):
-            names, cells = _from_dicts(items, name)
-        else:
-            return _from_items(items, kind=kind, need_target=need_target, name=name, measures=measures)
+    table = table_from(data, name)
+    if table is None:
+        return _from_items(list(data), kind=kind, need_target=need_target, name=name, measures=measures)
+    names, cells = table
     chosen = choose_columns(
         names,
         input=input,
@@ -76,6 +68,22 @@ def examples_from(
     return make_reading(
         rows, chosen, kind=kind, need_target=need_target, measures=measures, categories=categories
     )
+
+
+def table_from(data: Any, name: str) -> tuple[list[str], list[list[Any]]] | None:
+    """Return the column names and rows of dicts or a DataFrame; None for other items.
+
+    Raises:
+        DataError: there are none, or they are uneven.
+    """
+    if hasattr(data, "columns") and (hasattr(data, "to_dicts") or hasattr(data, "to_dict")):
+        return _from_frame(data, name)
+    if isinstance(data, str | bytes | dict) or not isinstance(data, Iterable):
+        raise DataError(f"{name}: is a {type(data).__name__}; {EXPECTED}.")
+    items = list(data)
+    if not items:
+        raise DataError(f"{name}: is empty; {EXPECTED}.")
+    return _from_dicts(items, name) if isinstance(items[0], dict) else None
 
 
 def _from_items(
