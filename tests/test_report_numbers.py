@@ -9,7 +9,7 @@ from test_report import read, words
 
 from elman.report import make_page
 from elman.report_numbers import MOST_DOTS, numbers_charts
-from elman.tasks.task import Evaluation, Measured
+from elman.tasks.prediction import Evaluation, Measured
 
 nan = float("nan")
 

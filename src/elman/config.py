@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from elman.errors import ConfigError
 
-TaskName = Literal["classify", "tag", "regress", "regress_steps", "fill", "generate", "translate"]
+TaskName = Literal["classify", "tag", "regress", "regress_steps", "forecast", "fill", "generate", "translate"]
 CellName = Literal["rnn", "gru", "lstm"]
 KindName = Literal["text", "series", "stream"]
 TokensName = Literal["words", "characters", "subwords", "spaces"]
@@ -33,6 +33,9 @@ AttentionName = Literal["additive", "multiplicative", "none"]
 TeacherForcingName = Literal["always", "linear", "exponential", "inverse-sigmoid"]
 DistanceName = Literal["mse", "mae", "huber"]
 ClassWeightsName = Literal["none", "balanced"]
+DifferenceName = Literal["last", "season", "none"]
+PointName = Literal["mse", "mae"]
+IntervalName = Literal["quantiles", "gaussian", "none"]
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -49,8 +52,8 @@ class Settings(BaseModel):
     task: TaskName | None = Field(
         None,
         description="classify: one label a sequence; tag: one a step; regress: numbers for a sequence; "
-        "regress_steps: for each step; fill: missing tokens; generate: what comes next; "
-        "translate: another sequence.",
+        "regress_steps: for each step; forecast: coming values; fill: missing tokens; generate: what comes "
+        "next; translate: another sequence.",
     )
     kind: KindName | None = Field(
         None, description="Texts, series of numbers, or one running text (default: seen from the input)."
@@ -68,6 +71,11 @@ class Settings(BaseModel):
         None, description="generate: column of the class or numbers that each sequence is made from."
     )
     columns: str | None = Field(None, description="Names for a file without a header: text,label.")
+    time: str | None = Field(
+        None, description="forecast: column of times (default: the first that holds times)."
+    )
+    series_id: str | None = Field(None, description="forecast: column that says which series a row is of.")
+    known_future: str | None = Field(None, description="forecast: columns that are known ahead: a,b.")
     train: str | None = Field(
         None, description="Training data: .csv .tsv .jsonl .parquet .conll .conllu .txt ."
     )
@@ -109,6 +117,27 @@ class Settings(BaseModel):
     )
     hide_rate: Rate | None = Field(None, description="fill: share of tokens hidden, in training and scoring.")
     gap: str | None = Field(None, description="fill: what marks a missing token in a text (___ always does).")
+    horizon: Count | None = Field(None, description="forecast: steps ahead (default: by the frequency).")
+    context: Count | None = Field(None, description="forecast: rows that are read before them.")
+    season: Count | None = Field(None, description="forecast: steps of a season (default: by the frequency).")
+    patch: Count | None = Field(
+        None, description="forecast: rows that are read as one step (default: a season)."
+    )
+    difference: DifferenceName | None = Field(
+        None, description="forecast: what is subtracted and added back: the last value, the last season."
+    )
+    recursive: bool | None = Field(
+        None, description="forecast: one step at a time, each from those before it (default: all at once)."
+    )
+    calendar: bool | None = Field(
+        None, description="forecast: also read the hour, the day of the week, the time of the year."
+    )
+    point: PointName | None = Field(
+        None,
+        description="forecast: error that the point forecast makes small: mse (a mean) or mae (a median).",
+    )
+    interval: IntervalName | None = Field(None, description="forecast: what the quantiles come from.")
+    quantiles: str | None = Field(None, description="forecast: which quantiles (default 0.1,0.5,0.9).")
     dropout: Rate | None = Field(None, description="Share of units switched off while training.")
     input_dropout: Rate | None = Field(None, description="The same for what the first layer reads.")
     dropout_kind: DropoutKindName = Field(
@@ -199,6 +228,9 @@ class TrainArguments(TypedDict, total=False):
     condition: str
     categories: str
     columns: str
+    time: str
+    series_id: str
+    known_future: str
     train: Any
     valid: Any
     test: Any
@@ -222,6 +254,16 @@ class TrainArguments(TypedDict, total=False):
     attention: AttentionName
     hide_rate: float
     gap: str
+    horizon: int
+    context: int
+    season: int
+    patch: int
+    difference: DifferenceName
+    recursive: bool
+    calendar: bool
+    point: PointName
+    interval: IntervalName
+    quantiles: str
     dropout: float
     input_dropout: float
     dropout_kind: DropoutKindName
@@ -331,7 +373,8 @@ def _not_valid(error: Any, source: str) -> str:
 
 _FLAG = re.compile(
     r"(?<![\w-])--(no-)?([a-z][a-z-]*)"
-    r"(?: ([A-Z]{3,}\b|\{[^}]*\}|(?:classify|tag|regress|regress_steps|fill|generate|translate)\b))?"
+    r"(?: ([A-Z]{3,}\b|\{[^}]*\}"
+    r"|(?:classify|tag|regress|regress_steps|forecast|fill|generate|translate)\b))?"
 )
 
 

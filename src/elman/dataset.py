@@ -13,6 +13,7 @@ from elman.data.read import Reading, examples_from, read_examples
 from elman.data.split import split, split_stream
 from elman.errors import ConfigError, DataError
 from elman.run_folder import fingerprint
+from elman.series_dataset import read_parts, read_series_file
 
 PARTS = ("train", "valid", "test")
 DEFAULT_VALID = 0.1
@@ -38,6 +39,8 @@ class Dataset:
         sources: part -> what it came from, in words.
         input_columns, target_column: the columns that were read; none for pairs in memory.
         categories: the input columns that hold names instead of numbers.
+        settings: of series, the settings with the columns that were read.
+        notes: of series, what a person should know of them, in lines to be printed.
     """
 
     kind: str
@@ -48,9 +51,13 @@ class Dataset:
     input_columns: Sequence[str] = ()
     target_column: str | None = None
     categories: Sequence[str] = ()
+    settings: Settings | None = None
+    notes: Sequence[str] = ()
 
     def name_columns(self, settings: Settings) -> Settings:
         """Return the settings with the columns that were read, so that other files are read alike."""
+        if self.settings is not None:
+            return self.settings
         if settings.task == "generate" and self.input_columns:
             return settings.model_copy(
                 update={"input": ",".join(self.input_columns), "condition": self.target_column}
@@ -99,6 +106,8 @@ def read_part(settings: Settings, source: Any, *, kind: str | None, need_target:
     Raises:
         ConfigError: generate is given a target, or another task a condition; or a running text that is none.
     """
+    if settings.task == "forecast":
+        return read_series_file(settings, source)
     is_generate, has_target = settings.task == "generate", settings.task not in WITHOUT_TARGET
     if is_generate and settings.target is not None:
         raise ConfigError("generate has no target; what sequences are made from is named with --condition.")
@@ -147,6 +156,8 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
         raise ConfigError("no training data; name a file with --train FILE.")
     if sources["valid"] is None:
         sources["valid"] = DEFAULT_VALID
+    if settings.task == "forecast":
+        return _read_series(settings, sources)
     reading = read_part(settings, sources["train"], kind=settings.kind)
     parts: dict[str, Sequence[Example]] = {"train": reading.examples, "valid": (), "test": ()}
     words = {"train": _name(sources["train"])}
@@ -180,6 +191,18 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
         words,
         *_columns_read(reading),
         reading.categories,
+    )
+
+
+def _read_series(settings: Settings, sources: Mapping[str, Any]) -> Dataset:
+    """Read series; the parts follow each other in time."""
+    parts, settings, notes = read_parts(settings, sources)
+    words = {
+        part: f"{source:g} of train" if isinstance(source, int | float) else _name(source)
+        for part, source in sources.items()
+    }
+    return Dataset(
+        "series", parts["train"], parts["valid"], parts["test"], words, settings=settings, notes=notes
     )
 
 

@@ -12,7 +12,7 @@ from elman.tables import format_metric
 
 if TYPE_CHECKING:
     from elman.report import ReportData
-    from elman.tasks.task import Evaluation, Measured
+    from elman.tasks.prediction import Evaluation, Measured
 
 MOST_TARGETS = 6
 """Targets that are drawn; the table names all."""

@@ -139,6 +139,8 @@ def _train(
         _check_rows_are_given(folder, stored.get("data", {}), settings, given)
     dataset = read_dataset(settings, given)
     announce(f"data: {dataset.counts()}")
+    for note in dataset.notes:
+        announce(note)
     data = _same_data(folder, stored, dataset.to_json(), settings)
     task = TASKS[str(settings.task)].prepare(dataset.name_columns(settings), dataset.train, dataset.kind)
     batches = task.batches(dataset.train)

@@ -13,6 +13,7 @@ from elman.baselines.bag_of_words import BagOfWords
 from elman.baselines.baseline import Baseline
 from elman.baselines.column_markov import ColumnMarkov
 from elman.baselines.counting import Majority, MostFrequentTag
+from elman.baselines.forecasting import SimpleForecasts
 from elman.baselines.frame_means import FrameMeans
 from elman.baselines.means import Mean, TokenMeans
 from elman.baselines.nearest_source import NearestSource
@@ -39,6 +40,7 @@ BASELINES: dict[str, type[Baseline]] = {
     "RidgeBag": RidgeBag,
     "Perceptron": Perceptron,
     "Rivals": Rivals,
+    "SimpleForecasts": SimpleForecasts,
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "RidgeSeries",
     "RidgeSteps",
     "Rivals",
+    "SimpleForecasts",
     "TokenMeans",
     "from_tensors",
 ]

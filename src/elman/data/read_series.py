@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.data.categories import Row
 from elman.data.columns import Columns, check_names, find_column
 from elman.data.in_memory import table_from
 from elman.data.lines import absent
@@ -29,7 +30,7 @@ from elman.data.timestamps import (
     parse_moment,
     positions_on,
 )
-from elman.data.values import Row, show
+from elman.data.values import show
 from elman.errors import DataError
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})

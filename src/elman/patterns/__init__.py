@@ -2,6 +2,7 @@
 
 from elman.patterns.classify import Classifier
 from elman.patterns.fill import Filler
+from elman.patterns.forecast import Forecaster
 from elman.patterns.generate import LanguageModel
 from elman.patterns.pattern import Pattern
 from elman.patterns.regress import Regressor
@@ -23,6 +24,7 @@ __all__ = [
     "Classifier",
     "EncoderDecoder",
     "Filler",
+    "Forecaster",
     "LanguageModel",
     "Pattern",
     "Regressor",

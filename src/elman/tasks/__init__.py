@@ -5,6 +5,7 @@ from typing import Any
 from elman.config import Settings
 from elman.tasks.classify import Classify
 from elman.tasks.fill import Fill
+from elman.tasks.forecast import Forecast
 from elman.tasks.generate import Generate
 from elman.tasks.regress import Regress
 from elman.tasks.regress_steps import RegressSteps
@@ -17,6 +18,7 @@ TASKS: dict[str, type[Task]] = {
     "tag": Tag,
     "regress": Regress,
     "regress_steps": RegressSteps,
+    "forecast": Forecast,
     "fill": Fill,
     "generate": Generate,
     "translate": Translate,

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+IN_JSON = ("probabilities", "tokens", "tags", "spans", "score", "n_best", "gaps", "timestamps", "quantiles")
+"""What `Prediction.to_json` gives beside input and prediction, where there is some."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -14,8 +17,8 @@ class Prediction:
     Args:
         input: the input as it was given.
         prediction: the label (classify), the list of tags (tag), a text (translate; fill, without gaps), the
-            number (regress) or a list of one number a step (regress_steps); of several targets, name -> such
-            a number or list.
+            number (regress) or a list of one number a step (regress_steps, forecast); of several targets, name
+            -> such a number or list.
         probabilities: label -> probability, summing to 1 (classify).
         tokens: the tokens that were tagged (tag), or all of them, gaps filled (fill).
         tags: one tag a token (tag).
@@ -23,6 +26,9 @@ class Prediction:
         score: the log-probability of the whole output, in nats (translate).
         n_best: {"prediction", "score"} of the best outputs, the best first (translate, where asked for).
         attention: what the decoder looked at for each token that it wrote (translate); not in `to_json`.
+        timestamps: when each coming value is (forecast).
+        quantiles: level, such as "0.1", -> one value a step (forecast).
+        history: the last values before, for a picture; not in the JSON (forecast).
         gaps: {"place", "probabilities"} of each gap: its token's number, and the likeliest tokens (fill).
     """
 
@@ -36,12 +42,15 @@ class Prediction:
     n_best: list[dict[str, Any]] | None = None
     attention: "Attention | None" = None
     gaps: list[dict[str, Any]] | None = None
+    timestamps: list[str] | None = None
+    quantiles: dict[str, list[float]] | None = None
+    history: list[float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that say something, ready for `json.dumps`."""
         raw = self.input.tolist() if isinstance(self.input, np.ndarray) else self.input
         out: dict[str, Any] = {"input": raw, "prediction": self.prediction}
-        for name in ("probabilities", "tokens", "tags", "spans", "score", "n_best", "gaps"):
+        for name in IN_JSON:
             value = getattr(self, name)
             if value is not None:
                 out[name] = value
@@ -102,6 +111,7 @@ class Evaluation:
         mistakes: the surest wrong predictions first.
         lengths: steps of each example.
         measured: the true and the predicted numbers, of tasks that predict numbers.
+        charts: curves that only this task draws, by name, as `report_charts.curve` makes them.
         views: what the report of one task alone shows, by name, as plain data.
     """
 
@@ -111,6 +121,7 @@ class Evaluation:
     mistakes: list[Mistake] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     measured: Measured | None = None
+    charts: dict[str, Any] = field(default_factory=dict)
     views: dict[str, Any] = field(default_factory=dict)
 
     @property

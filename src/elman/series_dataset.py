@@ -1,0 +1,115 @@
+"""SERIES DATASET: the parts of a forecasting set, in the order of time; each part's context reaches back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from elman.config import Settings, split_names
+from elman.data.example import Example, Reading
+from elman.data.read_series import SeriesReading, read_series
+from elman.data.seasons import horizon_of, season_of
+from elman.data.time_series import TimeSeries, join
+from elman.data.time_split import hold_out
+from elman.errors import ConfigError, DataError
+
+
+def read_source(settings: Settings, source: Any, *, name: str = "data") -> SeriesReading:
+    """Return the series of a file or of rows in memory, by the columns that the settings name."""
+    if settings.input is not None:
+        raise ConfigError(
+            "input is not for forecast; name the columns to forecast with --target, and those that are known "
+            "ahead with --known-future."
+        )
+    return read_series(
+        source,
+        target=split_names(settings.target),
+        known_future=split_names(settings.known_future),
+        series_id=settings.series_id,
+        time=settings.time,
+        columns=split_names(settings.columns) or None,
+        name=name,
+    )
+
+
+def read_series_file(settings: Settings, source: Any) -> Reading:
+    """Return each series of a file as an example, whole: nothing says yet which rows may be forecast."""
+    return reading_of([Example(one, None, one.where) for one in read_source(settings, source).series])
+
+
+def reading_of(examples: list[Example]) -> Reading:
+    """Return examples as what a reader gives."""
+    return Reading(examples, "series", [], None, [])
+
+
+def horizon_from(settings: Settings, series: Sequence[TimeSeries]) -> tuple[int, int]:
+    """Return season and horizon: as asked, else by the frequency."""
+    season = settings.season or season_of(series[0].clock)
+    return season, settings.horizon or horizon_of(season)
+
+
+def read_parts(
+    settings: Settings, sources: Mapping[str, Any]
+) -> tuple[dict[str, list[Example]], Settings, list[str]]:
+    """Return the examples of train, valid and test, the settings with the columns that were read, and notes.
+
+    Args:
+        settings: the columns, and `horizon` and `season` where they are given.
+        sources: part -> a file, rows in memory, a fraction of the training data, or None.
+
+    Raises:
+        DataError: a file cannot be used, or holds no row after the data before it.
+    """
+    reading = read_source(settings, sources["train"], name="train")
+    columns = reading.columns
+    settings = settings.model_copy(
+        update={
+            "target": ",".join(columns.target),
+            "time": columns.time,
+        }
+    )
+    _, horizon = horizon_from(settings, reading.series)
+    shares = {
+        part: source if isinstance(source, int | float) else None
+        for part, source in sources.items()
+        if part != "train"
+    }
+    held = hold_out(reading.series, valid=shares["valid"], test=shares["test"], horizon=horizon)
+    notes = list(reading.notes)
+    if held.short:
+        notes.append(
+            f"too short: {len(held.short):,} of {len(reading.series):,} series are left out, such as "
+            f"{held.short[0]!r}; for forecasts of {horizon} steps every part needs as many rows"
+        )
+    parts = {"train": held.train, "valid": held.valid, "test": held.test}
+    history = {one.name: one for one in reading.series}
+    for part in ("valid", "test"):
+        source = sources[part]
+        if source is None or shares[part] is not None:
+            continue
+        more = read_source(settings, source, name=part).series
+        parts[part] = _following(history, more, _name(source))
+        history |= {one.name: one for one in parts[part]}
+    return (
+        {part: [Example(one, None, one.where) for one in rows] for part, rows in parts.items()},
+        settings,
+        notes,
+    )
+
+
+def _following(history: Mapping[str, TimeSeries], more: Sequence[TimeSeries], where: str) -> list[TimeSeries]:
+    """Return series going on from what is known of them; those with no new row are left out."""
+    joined = [
+        join(history[one.name], one) if one.name in history else replace(one, first=None) for one in more
+    ]
+    new = [one for one in joined if one.first is None or len(one) > one.first]
+    if not new:
+        raise DataError(
+            f"{where}: has no row after the last time of the data before it, so nothing can be scored; rows "
+            "at or before that time are context only."
+        )
+    return new
+
+
+def _name(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else "data"

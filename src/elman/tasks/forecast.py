@@ -1,0 +1,348 @@
+"""FORECAST: many-to-future. What a series does next, with intervals, beside what simple methods say."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from elman.baselines import Baseline, SimpleForecasts
+from elman.baselines.forecasting import LATE_SHARE, Block
+from elman.config import Settings, split_names
+from elman.data.example import Example
+from elman.data.read_series import read_series
+from elman.data.seasons import horizon_of, season_of
+from elman.data.time_series import TimeSeries
+from elman.data.vocab import Vocab
+from elman.data.windows import Window, Windows
+from elman.errors import ConfigError, DataError
+from elman.forecast_metrics import scores
+from elman.patterns.forecast import Forecaster
+from elman.tasks.forecast_inputs import ForecastInputs, Reader
+from elman.tasks.forecast_scores import Said, calibrate, forecast_windows, made_ready, picture
+from elman.tasks.inputs import refuse_text_settings
+from elman.tasks.lag_alarm import lag_alarm
+from elman.tasks.leakage import check_covariates, check_scales, check_windows
+from elman.tasks.prediction import Evaluation, Prediction
+from elman.tasks.task import Task, choose
+from elman.tasks.window_batches import WindowBatches, blocks
+
+RECIPE: dict[str, Any] = {
+    "hidden_size": 64,
+    "num_layers": 1,
+    "bidirectional": False,
+    "dropout": 0.0,
+    "batch_size": 128,
+    "learning_rate": 1e-3,
+    "decay": "linear",
+    "clip_norm": 1.0,
+    "init": "orthogonal",
+    "recursive": False,
+    "calendar": False,
+    "point": "mse",
+    "interval": "quantiles",
+    "quantiles": "0.1,0.5,0.9",
+}
+"""What is chosen where the user says nothing; `_lengths` adds what depends on the frequency."""
+
+CONTEXT_SEASONS = 14
+"""Seasons that are read by default: two weeks of hours."""
+
+SHORTEST_CONTEXT = 24
+"""Rows that are read by default where no season is known."""
+
+LONGEST_PATCH = 64
+
+MOST_SCORED = 20_000
+"""Windows that are scored at most; of more, those that are equally far apart."""
+
+MOST_FITTED = 100_000
+"""Windows that the linear baseline is fitted on at most."""
+
+HISTORY_SHOWN = 2
+"""Horizons of history in a picture."""
+
+
+class Forecast(Task):
+    """The next steps of a series: load, prices, weather, sales."""
+
+    name = "forecast"
+    min_epochs = 4
+    metric = "scaled_mse"
+    metric_names = (
+        "loss", "mae", "mse", "rmse", "smape", "mase", "owa", "pinball", "coverage_80", "scaled_mse",
+        "scaled_mae",
+    )  # fmt: skip
+    inputs: ForecastInputs  # type: ignore[assignment]
+
+    def __init__(self, chosen: Settings, inputs: ForecastInputs) -> None:
+        super().__init__(chosen, inputs, Vocab.build([], specials=()))  # type: ignore[arg-type]
+        self.metric = f"scaled_{chosen.point}"
+        self.season, self.horizon = chosen.season or 1, chosen.horizon or 1
+        self.context = chosen.context or 1
+
+    @classmethod
+    def prepare(cls, settings: Settings, train: Sequence[Example], kind: str) -> "Forecast":
+        """Choose what is open, measure the scale of each series, and look for leaks."""
+        refuse_text_settings(settings)
+        for name in ("crf", "pooling", "bidirectional"):
+            if getattr(settings, name):
+                raise ConfigError(f"{name} is not for forecast, which reads its context once, forwards.")
+        series = [example.input for example in train]
+        recipe = dict(RECIPE) | {"kind": kind} | _lengths(settings, series)
+        if "cell" not in settings.model_fields_set:
+            settings = settings.model_copy(update={"cell": "gru"})
+        if settings.cell == "lstm":
+            recipe["forget_bias"] = 1.0
+        chosen = choose(settings, recipe)
+        levels_of(chosen)
+        inputs = ForecastInputs.fit(series)
+        task = cls(chosen, inputs)
+        check_scales(inputs.scales, series)
+        check_covariates(series, split_names(chosen.known_future))
+        constant = [one.name for one in series if np.nanmin(one.values) == np.nanmax(one.values)]
+        if constant:
+            task.notes.append(
+                f"constant: {len(constant):,} series never change in the training part, such as "
+                f"{constant[0]!r}; their scale is taken as 1"
+            )
+        task.notes.append(f"cell {chosen.cell}; one model for {len(series):,} series, each in its own scale")
+        return task
+
+    @classmethod
+    def from_json(cls, chosen: Settings, values: dict[str, Any]) -> "Forecast":
+        """Return the task of a run."""
+        return cls(chosen, ForecastInputs.from_json(values["inputs"]))
+
+    def batches(self, examples: Sequence[Example]) -> WindowBatches:
+        """Return every window of the examples."""
+        series = [example.input for example in examples]
+        windows = Windows(series, self.context, 1 if self.chosen.recursive else self.horizon)
+        check_windows(windows, series, self.inputs.scales)
+        return WindowBatches(
+            windows,
+            Reader(self.inputs, series, self.chosen),
+            batch_size=self.chosen.batch_size or 1,
+            seed=self.chosen.seed,
+        )
+
+    def build(self) -> Forecaster:
+        """Return a network of the right sizes."""
+        chosen, num_known = self.chosen, self.inputs.num_known(bool(self.chosen.calendar))
+        patch = chosen.patch or 1
+        return Forecaster(
+            self.encoder(patch * (2 + num_known)),
+            context=self.context,
+            horizon=1 if chosen.recursive else self.horizon,
+            patch=patch,
+            num_known=num_known,
+            point=chosen.point or "mse",
+            interval=chosen.interval or "none",
+            levels=levels_of(chosen),
+            steps=self.horizon,
+            dropout=chosen.dropout or 0.0,
+        )
+
+    def predict(self, pattern: Forecaster, examples: Sequence[Example]) -> list[Prediction]:
+        """Return what comes after the end of each example's series."""
+        series = [self._after_the_end(self._series_of(example)) for example in examples]
+        said = self._forecast(pattern, series, Windows(series, self.context, self.horizon))
+        out = []
+        for row, (example, one) in enumerate(zip(examples, series, strict=True)):
+            end, levels = len(one) - self.horizon, pattern.levels
+            quantiles = {
+                f"{level:g}": said.quantiles[row, :, place].tolist() for place, level in enumerate(levels)
+            }
+            out.append(
+                Prediction(
+                    one.name if isinstance(example.input, TimeSeries) else example.input,
+                    said.point[row].tolist(),
+                    timestamps=[one.time(end + step) for step in range(self.horizon)],
+                    quantiles=quantiles or None,
+                    history=one.values[max(0, end - HISTORY_SHOWN * self.horizon) : end].tolist(),
+                )
+            )
+        return out
+
+    def validate(self, pattern: Forecaster, examples: Sequence[Example]) -> dict[str, float]:
+        """Calibrate the intervals on the validation part, and score it."""
+        series, windows = self._scored_windows(examples)
+        said = self._forecast(pattern, series, windows, calibrated=False)
+        calibrate(pattern, said)
+        return self._evaluation(pattern, series, windows, said.widened(pattern)).scalars
+
+    def evaluate(self, pattern: Forecaster, examples: Sequence[Example]) -> Evaluation:
+        """Score the forecasts from every origin in the part, or from equally distant ones."""
+        series, windows = self._scored_windows(examples)
+        return self._evaluation(pattern, series, windows, self._forecast(pattern, series, windows))
+
+    def _evaluation(
+        self, pattern: Forecaster, series: Sequence[TimeSeries], windows: Windows, said: Said
+    ) -> Evaluation:
+        found = scores(made_ready(said, series, self.season, levels=pattern.levels))
+        found |= {"windows": len(windows), "stride": windows.stride}
+        metrics: dict[str, Any] = {"loss": said.loss} | found
+        alarm = lag_alarm(said.truth, said.point, said.last)
+        if alarm is not None:
+            metrics["alarms"] = [alarm]
+        return Evaluation(
+            metrics=metrics,
+            lengths=[len(one) for one in series],
+            charts=picture(said, series, self.context, pattern.levels),
+        )
+
+    def fit_baseline(self, train: Sequence[Example]) -> Baseline:
+        """Fit the linear model from the window; the other simple forecasts need no fitting."""
+        series = [example.input for example in train]
+        windows = Windows(series, self.context, self.horizon, most=MOST_FITTED)
+        reader = Reader(self.inputs, series, self.chosen)
+        lasts = np.array([len(one) for one in series])
+        return SimpleForecasts.fit(
+            lambda: (self._block(window, reader, lasts) for window in blocks(windows)),
+            num_series=len(series),
+            context=self.context,
+            horizon=self.horizon,
+            season=self.season,
+        )
+
+    def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, Any]:
+        """Return the scores of the best simple forecast on these examples, and of all of them."""
+        assert isinstance(baseline, SimpleForecasts)
+        series, windows = self._scored_windows(examples)
+        reader = Reader(self.inputs, series, self.chosen)
+        order = {name: place for place, name in enumerate(self.inputs.scales)}
+        own = np.array([order.get(one.name, -1) for one in series])
+        parts: dict[str, list[Any]] = {}
+        taken: list[Window] = list(blocks(windows))
+        for window in taken:
+            block = self._block(window, reader, None)
+            for name, made in baseline.forecasts(replace(block, series=own[window.series])).items():
+                parts.setdefault(name, []).append(made)
+        found = {}
+        for name, pieces in parts.items():
+            said = Said.of(taken, np.concatenate(pieces), reader)
+            found[name] = scores(made_ready(said, series, self.season))
+        best = min(found, key=lambda name: found[name][self.metric])
+        return {"name": best} | found[best] | {"all": found}
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of series, and of rows that are read and forecast."""
+        return {
+            "series": len(self.inputs.scales),
+            "context": self.context,
+            "horizon": self.horizon,
+            "season": self.season,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `vocab.json` holds."""
+        return {"labels": self.labels.to_json(), "inputs": self.inputs.to_json()}
+
+    def _forecast(
+        self,
+        pattern: Forecaster,
+        series: Sequence[TimeSeries],
+        windows: Windows,
+        *,
+        calibrated: bool = True,
+    ) -> Said:
+        reader = Reader(self.inputs, series, self.chosen)
+        said = forecast_windows(pattern, reader, blocks(windows), self.horizon)
+        return said.widened(pattern) if calibrated else said
+
+    def _block(self, window: Window, reader: Reader, lengths: Any) -> Block:
+        mean, deviation = reader.means_and_deviations(window)
+        is_late = None if lengths is None else window.origin >= (1 - LATE_SHARE) * lengths[window.series]
+        return Block(window.context, mean, deviation, window.series, window.target, is_late)
+
+    def _scored_windows(self, examples: Sequence[Example]) -> tuple[list[TimeSeries], Windows]:
+        """Return the series with the first row that is scored, and the windows from there on."""
+        series = [self._with_first(self._series_of(example)) for example in examples]
+        return series, Windows(series, self.context, self.horizon, most=MOST_SCORED)
+
+    def _with_first(self, series: TimeSeries) -> TimeSeries:
+        """Return a series whose rows at or before the training data's last time are context only."""
+        if series.first is not None:
+            return series
+        scale = self.inputs.scales.get(series.name)
+        if scale is None or series.clock.unit == "rows":
+            return replace(series, first=0)
+        first = max(0, series.row_at(scale.end))
+        if len(series) - first < self.horizon:
+            raise DataError(
+                f"{series.where}: series {series.name!r} has {max(0, len(series) - first):,} rows after the "
+                f"training data's last time ({series.clock.text(scale.end - series.clock.step)}); the "
+                f"horizon is {self.horizon}, and earlier rows are context only."
+            )
+        return replace(series, first=first)
+
+    def _series_of(self, example: Example) -> TimeSeries:
+        """Return an example's series; numbers in memory become one."""
+        if isinstance(example.input, TimeSeries):
+            series = example.input
+        else:
+            series = replace(read_series(example.input, name=example.where).series[0], where=example.where)
+        clock = self.inputs.clock
+        if (series.clock.unit, series.clock.step) != (clock.unit, clock.step) and series.clock.unit != "rows":
+            raise DataError(
+                f"{series.where}: series {series.name!r} has a step of one {series.clock.name}; the model "
+                f"was trained on steps of one {clock.name}."
+            )
+        return series
+
+    def _after_the_end(self, series: TimeSeries) -> TimeSeries:
+        """Return a series with room for a horizon after its last value, nothing in it."""
+        past = series.without_future()
+        if len(past) == 0 or np.isnan(past.values[-self.context :]).all():
+            raise DataError(
+                f"{series.where}: series {series.name!r} has no value in its last {self.context} rows; a "
+                "history was expected."
+            )
+        end = len(past)
+        values = np.concatenate([past.values, np.full(self.horizon, np.nan)])
+        known = past.known
+        if known is not None:
+            room = np.full((max(0, end + self.horizon - len(known)), known.shape[1]), np.nan)
+            known = np.concatenate([known, room])
+        return replace(past, values=values, known=known, first=end)
+
+
+def levels_of(chosen: Settings) -> tuple[float, ...]:
+    """Return the quantiles that are asked for.
+
+    Raises:
+        ConfigError: they are no rising numbers between 0 and 1.
+    """
+    try:
+        levels = tuple(float(text) for text in split_names(chosen.quantiles))
+    except ValueError:
+        levels = ()
+    if not levels or list(levels) != sorted(set(levels)) or not all(0 < level < 1 for level in levels):
+        raise ConfigError(
+            f"quantiles = {chosen.quantiles!r}: rising numbers between 0 and 1 were expected: 0.1,0.5,0.9."
+        )
+    return levels
+
+
+def _lengths(settings: Settings, series: Sequence[TimeSeries]) -> dict[str, Any]:
+    """Return season, horizon, patch and context: as asked, else by the frequency and what the series hold."""
+    season = settings.season or season_of(series[0].clock)
+    horizon = settings.horizon or horizon_of(season)
+    patch = settings.patch or (season if season <= LONGEST_PATCH else 1)
+    if settings.patch is None and settings.context is not None and settings.context % patch:
+        patch = 1
+    if settings.context is not None and settings.context % patch:
+        raise ConfigError(
+            f"context = {settings.context} is no multiple of patch = {patch}; choose another of them."
+        )
+    wanted = max(CONTEXT_SEASONS * season if season > 1 else SHORTEST_CONTEXT, 2 * horizon)
+    # At most half of what a typical series has, so that there are windows to learn from.
+    room = max(patch, (int(np.median([len(one) for one in series])) - horizon) // 2)
+    context = settings.context or max(patch, min(wanted, room) // patch * patch)
+    return {
+        "season": season,
+        "horizon": horizon,
+        "patch": patch,
+        "context": context,
+        "difference": "season" if 1 < season <= context else "last",
+    }
