@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from elman.errors import RunError
 from elman.report_charts import make_charts
+from elman.report_forecast import forecast_section
 from elman.report_markup import Html, attribute, embed, join, safe
 from elman.report_numbers import numbers_charts, numbers_section
 from elman.report_sections import (
@@ -102,10 +103,12 @@ def make_page(data: ReportData) -> str:
         data.history, metric=data.metric, best=best, baseline=valid_baseline, lengths=lengths
     )
     charts |= translation_charts(data.evaluation) | numbers_charts(data.evaluation)
+    charts |= data.evaluation.charts if data.evaluation is not None else {}
     part = "validation" if data.split == "valid" else data.split
     cell = data.chosen.get("cell", "")
     sections = [
         result_section(data),
+        forecast_section(data, charts),
         training_section(data, charts),
         errors_section(data),
         samples_section(data),

@@ -20,6 +20,7 @@ from elman.patterns.pattern import Pattern
 from elman.run_folder import read_config, read_journal, read_json
 from elman.search.sampling import Sampling
 from elman.tasks import task_from_json
+from elman.tasks.forecast_inputs import ForecastInputs
 from elman.tasks.generate import Generate
 from elman.tasks.inputs import Inputs, SeriesInputs, TokenInputs
 from elman.tasks.prediction import Evaluation, Prediction
@@ -71,7 +72,8 @@ class Run:
 
         Args:
             inputs: texts (cut into tokens as the training texts were), lists of tokens, or arrays [T, I] of
-                numbers; where the model reads several numbers a step, [I] is a vector, a single step.
+                numbers; where the model reads several numbers a step, [I] is a vector, a single step. A
+                forecast takes histories [T], NaN where a value is missing.
             beam_size: translate: candidates that search follows (default: as the run's settings say).
             n_best: translate: list so many outputs for each input.
 
@@ -294,8 +296,8 @@ def _as_example(raw: Any, row: int, inputs: Inputs) -> Example:
     """Return what a person gave as an example; numbers are checked as those of a file are."""
     where, is_list = f"row {row}", isinstance(raw, list | tuple)
     names: tuple[str, ...] = ()
-    if isinstance(inputs, TokenInputs) or isinstance(raw, str):
-        return Example(tuple(raw) if is_list else raw, where=where)
+    if isinstance(inputs, TokenInputs | ForecastInputs) or isinstance(raw, str):
+        return Example(tuple(raw) if is_list and isinstance(inputs, TokenInputs) else raw, where=where)
     if inputs.categories:
         raw, names = _separated(raw, where, inputs)
     try:

@@ -122,6 +122,23 @@ def scores_table(metrics: Mapping[str, Any], part: str) -> str:
     return text_table(header, rows)
 
 
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return numbers as a line of small bars; a gap where one is missing.
+
+    Example:
+        >>> sparkline([0.0, 1.0, float("nan"), 2.0])
+        '▁▄ █'
+    """
+    known = [value for value in values if value == value]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    span = (high - low) or 1.0
+    top = len(SPARKS) - 1
+    return "".join(SPARKS[int((value - low) / span * top)] if value == value else " " for value in values)
+
+
 def per_target_table(metrics: Mapping[str, Any]) -> str:
     """Return mae, rmse and r2 of each of several targets; "" where there are none."""
     table = metrics.get("per_target") or {}

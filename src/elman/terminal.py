@@ -57,6 +57,7 @@ def outcome(run: "Run") -> str:
         tables.scores_table(metrics, part_name),
         paint(tables.verdict(metrics, metric, f"the {part_name} part"), BOLD),
     ]
+    blocks += [f"beware: {alarm}" for alarm in metrics.get("alarms", [])]
     if isinstance(run.task, Generate):
         blocks += _by_itself(run)
     elif run.held_out:
@@ -66,7 +67,8 @@ def outcome(run: "Run") -> str:
         samples = run.task.ask(samples)
         predictions = run.predict_examples(samples)
         shown = [against_gold(said, it.target) for said, it in zip(predictions, samples, strict=True)]
-        gap = "\n\n" if any(said.tags is not None for said in predictions) else "\n"
+        is_long = any(said.tags is not None or said.timestamps for said in predictions)
+        gap = "\n\n" if is_long else "\n"
         blocks.append(f"from the {part_name} part:\n\n" + gap.join(shown))
     if run.folder is not None:
         blocks.append(
@@ -101,6 +103,8 @@ def _use(run: "Run") -> str:
 
 
 def _example(run: "Run") -> str:
+    if run.task.name == "forecast":
+        return "--data history.csv"
     if run.task.inputs.kind != "series":
         return '"..."'
     shown = run.held_out[0] if run.held_out else None
@@ -126,6 +130,8 @@ def against_gold(said: "Prediction", gold: Any) -> str:
         if any(wrong):
             rows.append([f"({tag})" if tag else "" for tag in wrong])
         return "\n".join(_painted_rows(rows, indent="  "))
+    if said.timestamps is not None:
+        return forecast_picture(said)
     if said.gaps is not None:
         return f"  {tables.fit(input_text(said.input), columns() - 2)}\n{_filled(said, gold)}"
     if is_numbers(said.prediction):
@@ -140,10 +146,34 @@ def against_gold(said: "Prediction", gold: Any) -> str:
     return f"  {tables.fit(input_text(said.input), max(20, columns() - 50))}  →  {label} {sure}  ({verdict})"
 
 
+def forecast_picture(said: "Prediction") -> str:
+    """Return a forecast as a line of bars after those of its history, with its ends in words."""
+    times, values = said.timestamps or [], said.prediction
+    history = said.history or []
+    # One scale for both: the bars are made together and parted.
+    bars = tables.sparkline([*history, *values])
+    line = f"  {bars[: len(history)]}{paint(bars[len(history) :], CYAN)}"
+    head = f"  {tables.visible(input_text(said.input))}, after {len(history)} steps of history, in colour:"
+    return f"{head}\n{line}\n  {times[0]}  {values[0]:.6g}   to   {times[-1]}  {values[-1]:.6g}"
+
+
+def forecast_lines(said: "Prediction") -> str:
+    """Return a forecast as a table: a line a step, with its quantiles."""
+    quantiles = said.quantiles or {}
+    rows = [
+        [time, *(f"{value:.6g}" for value in (said.prediction[step], *(q[step] for q in quantiles.values())))]
+        for step, time in enumerate(said.timestamps or [])
+    ]
+    name = input_text(said.input)
+    return tables.text_table([name, "forecast", *(f"{level}" for level in quantiles)], rows)
+
+
 def one_prediction(said: "Prediction", count: int = tables.TOP_LABELS) -> str:
     """Return a prediction to look at: tags under their words, or the `count` likeliest labels as a chart."""
     if said.tags is not None and said.tokens is not None:
         return "\n".join(_painted_rows([said.tokens, said.tags])) if said.tokens else NO_TOKENS
+    if said.timestamps is not None:
+        return f"{forecast_picture(said)}\n\n{forecast_lines(said)}"
     head = paint(tables.fit(input_text(said.input) or "(an empty text)", columns()), BOLD)
     if said.n_best is not None:
         rows = [(f"{one['score']:8.3f}", tables.visible(one["prediction"])) for one in said.n_best]
@@ -162,6 +192,8 @@ def prediction_line(said: "Prediction") -> str:
     """Return a prediction as one of many: tags under their words, or label, probability and text."""
     if said.tags is not None:
         return one_prediction(said) + "\n"
+    if said.timestamps is not None:
+        return f"{one_prediction(said)}\n"
     if said.score is not None:
         half = max(20, columns() // 2 - 2)
         return f"{tables.pad(tables.fit(input_text(said.input), half), half)}  {_written(said)}"

@@ -5,11 +5,12 @@ output holds one JSON object and nothing else. Modules that import torch or rich
 commands, so that each command's help does without.
 """
 
+import csv
 import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,15 +220,36 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def forecast_rows(predictions: Sequence["Prediction"]) -> Iterator[list[Any]]:
+    """Yield the rows of a table of forecasts: series, timestamp, forecast and each quantile."""
+    levels = list((predictions[0].quantiles or {}) if predictions else {})
+    yield ["series", "timestamp", "forecast", *(f"q{level}" for level in levels)]
+    for number, said in enumerate(predictions, 1):
+        name = said.input if isinstance(said.input, str) else f"row {number}"
+        for step, time in enumerate(said.timestamps or []):
+            yield [
+                name,
+                time,
+                said.prediction[step],
+                *((said.quantiles or {})[level][step] for level in levels),
+            ]
+
+
 def write_lines(path: Path, predictions: Sequence["Prediction"]) -> None:
-    """Write one JSON object a prediction, beside the place first, so that the file is whole or not there.
+    """Write one JSON object a prediction, or to a .csv a row for each step of a forecast.
+
+    It is written beside its place first, so that the file is whole or not there.
 
     Raises:
         RunError: the file cannot be written.
     """
     aside = path.with_name(f".{path.name}.new")
+    is_table = path.suffix == ".csv" and all(prediction.timestamps for prediction in predictions)
     try:
-        with open(aside, "w", encoding="utf-8") as file:
+        with open(aside, "w", encoding="utf-8", newline="") as file:
+            if is_table:
+                csv.writer(file, lineterminator="\n").writerows(forecast_rows(predictions))
+                predictions = ()
             for prediction in predictions:
                 file.write(json.dumps(finite(prediction.to_json()), ensure_ascii=False) + "\n")
         os.replace(aside, path)

@@ -251,6 +251,7 @@ class SeriesInputs:
 
 
 Inputs = TokenInputs | SeriesInputs
+"""Those of texts and of whole sequences of numbers; a forecast's are `forecast_inputs.ForecastInputs`."""
 
 
 def inputs_from_json(values: dict[str, Any]) -> Inputs:

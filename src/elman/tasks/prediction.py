@@ -17,8 +17,8 @@ class Prediction:
     Args:
         input: the input as it was given.
         prediction: the label (classify), the list of tags (tag), a text (translate; fill, without gaps), the
-            number (regress) or a list of one number a step (regress_steps, forecast); of several targets, name
-            -> such a number or list.
+            number (regress) or a list of one number a step (regress_steps, forecast); of several targets,
+            name -> such a number or list.
         probabilities: label -> probability, summing to 1 (classify).
         tokens: the tokens that were tagged (tag), or all of them, gaps filled (fill).
         tags: one tag a token (tag).
