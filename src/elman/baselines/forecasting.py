@@ -17,8 +17,11 @@ from elman.errors import DataError
 
 Floats = NDArray[np.float64]
 
-PENALTIES = tuple(10.0**power for power in range(-4, 5))
+PENALTIES = tuple(10.0**power for power in range(-6, 3))
 """Shares of the mean square of the inputs that ridge regression adds; one is chosen on held-out windows."""
+
+SHARES = (1, 2, 4, 8)
+"""The linear model may read the whole context, or the last so many-th part of it."""
 
 MOST_OWN = 32
 """Of at most so many series each may have a linear model of its own."""
@@ -98,14 +101,17 @@ class SimpleForecasts(Baseline):
         sums = _Sums.zeros(num_own + 1, context + 1, horizon)
         for block in blocks():
             sums.add(block)
-        own, common = sums.choose(slice(0, num_own)), sums.choose(slice(num_own, num_own + 1))
+        # Of fewer rows the sums are parts of those of all: lengths cost nothing more.
+        lengths = [context // share for share in SHARES if context // share >= max(season, 2)] or [context]
+        own = sums.choose(slice(0, num_own), lengths)
+        common = sums.choose(slice(num_own, num_own + 1), lengths)
         is_own = num_own > 0 and own[0] < common[0]
-        made = sums.solve(slice(num_own, num_own + 1), common[1])
+        made = sums.solve(slice(num_own, num_own + 1), *common[1:])
         if is_own:
-            made = np.concatenate([sums.solve(slice(0, num_own), own[1]), made])
-        penalty = own[1] if is_own else common[1]
+            made = np.concatenate([sums.solve(slice(0, num_own), *own[1:]), made])
+        _, penalty, length = own if is_own else common
         whose = "one for each series" if is_own else "one for all series"
-        note = f"{whose}, penalty {penalty:g} of the mean square, chosen on the last training windows"
+        note = f"the last {length} rows, {whose}, penalty {penalty:g} of the mean square, by the last windows"
         return cls(season, horizon, torch.from_numpy(made.astype(np.float32)), note)
 
     @property
@@ -113,7 +119,7 @@ class SimpleForecasts(Baseline):
         """What it does, in one line."""
         return (
             f"the best here of last value, seasonal naive (season {self.season}), drift, and ridge "
-            f"regression on {self.weights.size(1) - 1} rows ({self.note})"
+            f"regression on the context ({self.note})"
         )
 
     def forecasts(self, block: Block) -> dict[str, Floats]:
@@ -205,23 +211,29 @@ class _Sums:
                 self.products[late, one] += x.T @ y
                 self.targets[late, one] += np.square(y).sum()
 
-    def choose(self, which: slice) -> tuple[float, float]:
-        """Return the smallest squared error on the late windows, and the penalty that gives it."""
+    def choose(self, which: slice, lengths: Sequence[int]) -> tuple[float, float, int]:
+        """Return the smallest squared error on the late windows, and the penalty and length that give it."""
         late, products, targets = self.squares[1, which], self.products[1, which], self.targets[1, which]
         errors = []
-        for penalty in PENALTIES:
-            w = _ridge(self.squares[0, which], self.products[0, which], penalty)
-            error = targets.sum() - 2 * (w * products).sum() + (w * (late @ w)).sum()
-            errors.append((float(error), penalty))
+        for length in lengths:
+            for penalty in PENALTIES:
+                w = _ridge(self.squares[0, which], self.products[0, which], penalty, length)
+                error = targets.sum() - 2 * (w * products).sum() + (w * (late @ w)).sum()
+                errors.append((float(error), penalty, length))
         return min(errors)
 
-    def solve(self, which: slice, penalty: float) -> Floats:
-        """Return the weights on all windows, *[S, D, H]*."""
-        return _ridge(self.squares[:, which].sum(0), self.products[:, which].sum(0), penalty)
+    def solve(self, which: slice, penalty: float, length: int) -> Floats:
+        """Return the weights on all windows, *[S, D, H]*; those of rows that are not read are 0."""
+        return _ridge(self.squares[:, which].sum(0), self.products[:, which].sum(0), penalty, length)
 
 
-def _ridge(squares: Floats, products: Floats, penalty: float) -> Floats:
+def _ridge(squares: Floats, products: Floats, penalty: float, length: int) -> Floats:
+    """Solve for the inputs of the last `length` rows; the level and the constant are always among them."""
+    used = slice(squares.shape[-1] - length - 1, None)
+    squares = squares[:, used, used]
     size = squares.shape[-1]
     diagonal = np.trace(squares, axis1=1, axis2=2) / size
     added = penalty * np.maximum(diagonal, 1e-12)[:, None, None] * np.eye(size)
-    return np.linalg.solve(squares + added, products)
+    weights = np.zeros_like(products)
+    weights[:, used] = np.linalg.solve(squares + added, products[:, used])
+    return weights

@@ -59,6 +59,16 @@ MOST_SCORED = 20_000
 MOST_FITTED = 100_000
 """Windows that the linear baseline is fitted on at most."""
 
+REPEATS = 0.25
+"""Where the squared difference to the last season is a smaller share of the variance, it is subtracted.
+
+On the validation parts of M4's hourly series (0.16) that beats subtracting the last value, on ETTh1's (0.35)
+it does not.
+"""
+
+LONGEST_LOOK = 20_000
+"""Rows of a series, the last ones, by which that is seen."""
+
 HISTORY_SHOWN = 2
 """Horizons of history in a picture."""
 
@@ -344,5 +354,17 @@ def _lengths(settings: Settings, series: Sequence[TimeSeries]) -> dict[str, Any]
         "horizon": horizon,
         "patch": patch,
         "context": context,
-        "difference": "season" if 1 < season <= context else "last",
+        "difference": "season" if 1 < season <= context and _repeats(series, season) else "last",
     }
+
+
+def _repeats(series: Sequence[TimeSeries], season: int) -> bool:
+    """Say whether a typical series all but repeats its last season."""
+    shares: list[float] = []
+    for one in series:
+        values = one.values[-LONGEST_LOOK:]
+        variance = np.nanvar(values)
+        if len(values) > season and variance > 0:
+            errors = np.square(values[season:] - values[:-season])
+            shares.append(float(np.nanmean(errors) / variance) if not np.isnan(errors).all() else np.inf)
+    return bool(shares) and float(np.median(shares)) < REPEATS
