@@ -12,7 +12,7 @@ from elman.config import Settings, split_names
 from elman.data.example import Example
 from elman.data.read_series import read_series
 from elman.data.seasons import horizon_of, season_of
-from elman.data.time_series import TimeSeries
+from elman.data.time_series import Floats, TimeSeries
 from elman.data.vocab import Vocab
 from elman.data.windows import Window, Windows
 from elman.errors import ConfigError, DataError
@@ -354,17 +354,25 @@ def _lengths(settings: Settings, series: Sequence[TimeSeries]) -> dict[str, Any]
         "horizon": horizon,
         "patch": patch,
         "context": context,
-        "difference": "season" if 1 < season <= context and _repeats(series, season) else "last",
+        "difference": "season" if 1 < season <= context and _repeats(series, season, horizon) else "last",
     }
 
 
-def _repeats(series: Sequence[TimeSeries], season: int) -> bool:
-    """Say whether a typical series all but repeats its last season."""
-    shares: list[float] = []
+def _repeats(series: Sequence[TimeSeries], season: int, horizon: int) -> bool:
+    """Say whether a typical series all but repeats its last season, more than its last value."""
+    shares = []
     for one in series:
         values = one.values[-LONGEST_LOOK:]
-        variance = np.nanvar(values)
-        if len(values) > season and variance > 0:
-            errors = np.square(values[season:] - values[:-season])
-            shares.append(float(np.nanmean(errors) / variance) if not np.isnan(errors).all() else np.inf)
-    return bool(shares) and float(np.median(shares)) < REPEATS
+        variance = float(np.nanvar(values)) if not np.isnan(values).all() else 0.0
+        if len(values) > max(season, horizon) and variance > 0:
+            to_season = _square_distance(values, season)
+            to_last = np.mean([_square_distance(values, lead) for lead in range(1, horizon + 1)])
+            shares.append(to_season / variance if to_season < to_last else np.inf)
+    return bool(shares) and float(np.median(np.array(shares))) < REPEATS
+
+
+def _square_distance(values: Floats, lag: int) -> float:
+    """Return the mean squared difference to the value so many rows before; infinite where there is none."""
+    squares = np.square(values[lag:] - values[:-lag])
+    known = squares[~np.isnan(squares)]
+    return float(known.mean()) if len(known) else np.inf
