@@ -56,6 +56,7 @@ EXTRAS = [
     "tokenizers",
     "sacrebleu",
     "lemminflect",
+    "statsmodels",
 ]
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
 UNSAFE_CALLS = {"eval", "exec", "torch.load", "torch.save", "np.load", "numpy.load"}

@@ -9,7 +9,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ from elman.errors import DataError
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 """What stands for a missing number, in any case."""
+
+TIME_NAMES = frozenset({"date", "datetime", "day", "ds", "month", "step", "t", "time", "timestamp", "year"})
+"""A column of numbers with one of these names, in any case, is taken for times if its numbers rise."""
 
 PROBE_ROWS = 100
 """Rows by which the kind of a column is seen."""
@@ -124,7 +127,7 @@ def read_series(
         target: columns to forecast (default: every column of numbers that is nothing else).
         known_future: columns of covariates that are known ahead.
         series_id: the column that says which series a row belongs to (default: all are one).
-        time: the column of times (default: the first that is written as a time, if any).
+        time: the column of times (default: the first that is written as times, or is called so and rises).
         columns: names for the columns of a text file without a header.
         name: what to call data in memory.
 
@@ -199,11 +202,7 @@ def _choose(
         raise DataError(f"{where}: has no rows; a series of numbers was expected.")
     taken = {*targets, *futures, identity}
     free = [name for name in names if name not in taken]
-    when = (
-        named(time)
-        if time is not None
-        else next((name for name in free if looks_like_time(probe[0][1][names.index(name)])), None)
-    )
+    when = named(time) if time is not None else _time_among(probe, names, free)
     used = [*targets, *futures, *([identity] if identity else []), *([when] if when else [])]
     twice = next((name for name in used if used.count(name) > 1), None)
     if twice is not None:
@@ -219,6 +218,19 @@ def _choose(
     if comma is not None:
         raise DataError(f"{where}: column {comma!r} has a comma in its name; rename it.")
     return SeriesColumns(tuple(targets), tuple(futures), identity, when)
+
+
+def _time_among(probe: Sequence[Row], names: Sequence[str], free: Sequence[str]) -> str | None:
+    """Return the first column that is written as times, or called so and rising; None: there is none."""
+    for name in free:
+        cells = [row[names.index(name)] for _, row in probe]
+        if looks_like_time(cells[0]):
+            return name
+        if name.lower() in TIME_NAMES and _is_numeric(probe, names.index(name)):
+            numbers = [to_number(cell, "", "") for cell in cells]
+            if all(one < other for one, other in pairwise(numbers)):
+                return name
+    return None
 
 
 def _is_numeric(probe: Sequence[Row], place: int) -> bool:
@@ -362,20 +374,18 @@ def _columns_of(
     key: str, values: Any, chosen: SeriesColumns, clock: Clock, start: int, where: str
 ) -> Iterator[TimeSeries]:
     count = len(chosen.target)
-    known = np.ascontiguousarray(values[:, count:]) if chosen.known_future else None
+    known = values[:, count:].copy() if chosen.known_future else None
     for place, column in enumerate(chosen.target):
         name = column if not chosen.series_id else key if count == 1 else f"{key}/{column}"
-        yield TimeSeries(name, np.ascontiguousarray(values[:, place]), clock, start, known, None, where)
+        yield TimeSeries(name, values[:, place].copy(), clock, start, known, None, where)
 
 
 def _notes(
     chosen: SeriesColumns, clock: Clock, series: Sequence[TimeSeries], gaps: list[str], count: int
 ) -> list[str]:
-    notes = []
-    if chosen.time is not None:
-        notes.append(f"time: column {chosen.time}, one row a {clock.name}")
-    else:
-        notes.append("time: no column of times, so rows are counted (name one with --time)")
+    notes = [f"time: column {chosen.time}, one row a {clock.name}"]
+    if chosen.time is None:
+        notes = ["time: no column of times, so rows are counted (name one with --time)"]
     if clock.offset is not None:
         how = "on the wall clock" if clock.is_on_the_wall else "in UTC"
         notes.append(f"time zone: steps are equal {how}; times are written with the last row's offset")

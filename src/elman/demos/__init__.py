@@ -59,4 +59,9 @@ DEMOS: dict[str, Demo] = {
         time="30-90 s",
         module="elman.demos.digits",
     ),
+    "sunspots": Demo(
+        about="how many sunspots will there be in the coming years? (three centuries in, eleven years out)",
+        time="10-30 s",
+        module="elman.demos.sunspots",
+    ),
 }

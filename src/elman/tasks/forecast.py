@@ -32,7 +32,6 @@ RECIPE: dict[str, Any] = {
     "num_layers": 1,
     "bidirectional": False,
     "dropout": 0.0,
-    "batch_size": 128,
     "learning_rate": 1e-3,
     "decay": "linear",
     "clip_norm": 1.0,
@@ -45,13 +44,19 @@ RECIPE: dict[str, Any] = {
 }
 """What is chosen where the user says nothing; `_lengths` adds what depends on the frequency."""
 
+LARGEST_BATCH, SMALLEST_BATCH, WANTED_BATCHES = 128, 8, 32
+"""Windows of a batch: so many that an epoch has about so many batches."""
+
+MAX_EPOCHS, WANTED_STEPS = 100, 3000
+"""Passes at most, and steps that are wanted."""
+
 CONTEXT_SEASONS = 14
 """Seasons that are read by default: two weeks of hours."""
 
 SHORTEST_CONTEXT = 24
 """Rows that are read by default where no season is known."""
 
-LONGEST_PATCH = 64
+LONGEST_PATCH, MANY_ROWS = 64, 5_000
 
 MOST_SCORED = 20_000
 """Windows that are scored at most; of more, those that are equally far apart."""
@@ -235,6 +240,13 @@ class Forecast(Task):
         best = min(found, key=lambda name: found[name][self.metric])
         return {"name": best} | found[best] | {"all": found}
 
+    def choose_lengths(self, num_batches: int) -> None:
+        """Fill in how long training and its warm-up last; small sets need more passes than other tasks."""
+        if self.chosen.epochs is None:
+            epochs = min(MAX_EPOCHS, max(self.min_epochs, -(-WANTED_STEPS // num_batches)))
+            self.chosen = self.chosen.model_copy(update={"epochs": epochs})
+        super().choose_lengths(num_batches)
+
     def sizes(self) -> dict[str, int]:
         """Return the number of series, and of rows that are read and forecast."""
         return {
@@ -346,16 +358,24 @@ def _lengths(settings: Settings, series: Sequence[TimeSeries]) -> dict[str, Any]
             f"context = {settings.context} is no multiple of patch = {patch}; choose another of them."
         )
     wanted = max(CONTEXT_SEASONS * season if season > 1 else SHORTEST_CONTEXT, 2 * horizon)
-    # At most half of what a typical series has, so that there are windows to learn from.
-    room = max(patch, (int(np.median([len(one) for one in series])) - horizon) // 2)
+    # At most half of what a typical series has, so that there are windows to learn from; of few, a quarter.
+    share = 2 if sum(len(one) for one in series) >= MANY_ROWS else 4
+    room = max(patch, (int(np.median([len(one) for one in series])) - horizon) // share)
     context = settings.context or max(patch, min(wanted, room) // patch * patch)
     return {
         "season": season,
         "horizon": horizon,
         "patch": patch,
         "context": context,
+        "batch_size": _batch_size(series, context, horizon),
         "difference": "season" if 1 < season <= context and _repeats(series, season, horizon) else "last",
     }
+
+
+def _batch_size(series: Sequence[TimeSeries], context: int, horizon: int) -> int:
+    """Return how many windows make a batch: fewer where there are few."""
+    windows = sum(max(1, len(one) - context - horizon + 1) for one in series)
+    return min(LARGEST_BATCH, max(SMALLEST_BATCH, windows // WANTED_BATCHES))
 
 
 def _repeats(series: Sequence[TimeSeries], season: int, horizon: int) -> bool:
