@@ -142,6 +142,21 @@ def test_a_covariate_known_ahead_is_used_and_asked_for(tmp_path):
     assert said.timestamps[0] == "2024-01-09 05:00:00"
 
 
+def test_a_back_test_trains_on_all_rows_before_each_block(tmp_path, capsys):
+    values = seasonal(200)
+    path = write_series(tmp_path / "a.csv", load=values)
+    run = train(path, test=0.3, backtest=3, out=tmp_path / "run")
+    blocks = run.result["backtest"]
+    assert [block["until"] for block in blocks] == [
+        f"2024-01-{day} {hour:02}:00:00" for day, hour in (("07", 15), ("08", 11), ("09", 7))
+    ]
+    first = train(write_series(tmp_path / "b.csv", load=values[:160]), test=20 / 160)
+    assert blocks[0]["scaled_mse"] == first.result["test"]["scaled_mse"]
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["backtest"] == blocks
+    with pytest.raises(ConfigError, match="backtest cuts the end of the training file"):
+        train(path, test=str(path), backtest=2)
+
+
 # What is said
 
 

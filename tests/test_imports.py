@@ -24,7 +24,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("losses", "metrics", "forecast_metrics", "regression_metrics", "translation_metrics", "search"),
     ("patterns",),
     ("training", "xray", "baselines"),
-    ("tasks", "dataset", "series_dataset", "run_folder"),
+    ("tasks", "dataset", "series_dataset", "series_backtest", "run_folder"),
     (
         "tables",
         "progress",

@@ -138,6 +138,10 @@ class Settings(BaseModel):
     )
     interval: IntervalName | None = Field(None, description="forecast: what the quantiles come from.")
     quantiles: str | None = Field(None, description="forecast: which quantiles (default 0.1,0.5,0.9).")
+    backtest: Count | None = Field(
+        None,
+        description="forecast: also cut the test share into so many blocks, with a model before each.",
+    )
     dropout: Rate | None = Field(None, description="Share of units switched off while training.")
     input_dropout: Rate | None = Field(None, description="The same for what the first layer reads.")
     dropout_kind: DropoutKindName = Field(
@@ -264,6 +268,7 @@ class TrainArguments(TypedDict, total=False):
     point: PointName
     interval: IntervalName
     quantiles: str
+    backtest: int
     dropout: float
     input_dropout: float
     dropout_kind: DropoutKindName

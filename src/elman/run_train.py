@@ -40,6 +40,7 @@ from elman.run_folder import (
     versions,
     write_json,
 )
+from elman.series_backtest import backtest
 from elman.tasks import TASKS
 from elman.tasks.task import Task
 from elman.training.checkpoint import load_weights, save_weights
@@ -170,8 +171,15 @@ def _train(
         run = Run(
             folder, settings, task, model.eval(), baseline, data=config["data"], versions=config["versions"]
         )
-        _finish(run, dataset, outcome, time.perf_counter() - started)
+        blocks = _backtest(settings, given, task) if task.chosen.backtest else []
+        _finish(run, dataset, outcome, time.perf_counter() - started, blocks)
     return run
+
+
+def _backtest(settings: Settings, given: Mapping[str, Any], task: Task) -> list[dict[str, Any]]:
+    """Train a model before each block of the test part, and return the blocks' scores."""
+    metric = task.chosen.metric or task.metric
+    return backtest(settings, given, metric=metric, train=lambda once, data: train_run(once, data=data))
 
 
 def _fresh_model(task: Task, goes_on: bool = False) -> Pattern:
@@ -252,7 +260,9 @@ def _plan(task: Task) -> Plan:
     )
 
 
-def _finish(run: Run, dataset: Dataset, outcome: Outcome, seconds: float) -> None:
+def _finish(
+    run: Run, dataset: Dataset, outcome: Outcome, seconds: float, blocks: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Score the best weights and the baseline on each held-out part, and write the result and the report."""
     run.result = {
         "metric": run.chosen.metric or run.task.metric,
@@ -269,6 +279,8 @@ def _finish(run: Run, dataset: Dataset, outcome: Outcome, seconds: float) -> Non
             evaluation, part = score(run.task, run.model, run.baseline, examples), name
             run.result[name] = to_plain(evaluation.metrics)  # a part of unseen labels has no loss
             run.held_out = examples
+    if blocks:
+        run.result["backtest"] = list(blocks)
     if run.folder is None:
         return
     run.history = read_journal(run.folder / "metrics.jsonl")

@@ -16,6 +16,8 @@ from elman.errors import ConfigError, DataError
 
 def read_source(settings: Settings, source: Any, *, name: str = "data") -> SeriesReading:
     """Return the series of a file or of rows in memory, by the columns that the settings name."""
+    if isinstance(source, SeriesReading):
+        return source
     if settings.input is not None:
         raise ConfigError(
             "input is not for forecast; name the columns to forecast with --target, and those that are known "
@@ -58,8 +60,14 @@ def read_parts(
         sources: part -> a file, rows in memory, a fraction of the training data, or None.
 
     Raises:
+        ConfigError: a back-test is asked for, and a part is no fraction.
         DataError: a file cannot be used, or holds no row after the data before it.
     """
+    if settings.backtest and not all(isinstance(sources[part], float) for part in ("valid", "test")):
+        raise ConfigError(
+            "backtest cuts the end of the training file into blocks; give --test as a fraction (0.3), and "
+            "--valid as one or not at all."
+        )
     reading = read_source(settings, sources["train"], name="train")
     columns = reading.columns
     settings = settings.model_copy(

@@ -57,6 +57,8 @@ def outcome(run: "Run") -> str:
         tables.scores_table(metrics, part_name),
         paint(tables.verdict(metrics, metric, f"the {part_name} part"), BOLD),
     ]
+    if run.result.get("backtest"):
+        blocks.append(backtest_table(run.result["backtest"], metric))
     blocks += [f"beware: {alarm}" for alarm in metrics.get("alarms", [])]
     if isinstance(run.task, Generate):
         blocks += _by_itself(run)
@@ -144,6 +146,20 @@ def against_gold(said: "Prediction", gold: Any) -> str:
     sure = f"{100 * said.probabilities[said.prediction]:.0f} %" if said.probabilities else ""
     label = paint(tables.visible(str(said.prediction)), CYAN)
     return f"  {tables.fit(input_text(said.input), max(20, columns() - 50))}  →  {label} {sure}  ({verdict})"
+
+
+def backtest_table(blocks: Sequence[dict[str, Any]], metric: str) -> str:
+    """Return the score of each block of a back-test beside its best simple forecast's."""
+    rows = [
+        [
+            block["until"],
+            tables.format_metric(metric, block[metric]),
+            tables.format_metric(metric, block["baseline"][metric]),
+            block["baseline"]["name"],
+        ]
+        for block in blocks
+    ]
+    return tables.text_table(["back-test until", metric.replace("_", " "), "baseline", ""], rows)
 
 
 def forecast_picture(said: "Prediction") -> str:
