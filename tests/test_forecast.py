@@ -316,6 +316,8 @@ WRONG = {
     ),
     "context that is no multiple": (seasonal(90), {"context": 10, "patch": 4}, ConfigError, "no multiple of"),
     "no quantiles": (seasonal(90), {"quantiles": "0.9,0.1"}, ConfigError, "rising numbers between 0 and 1"),
+    "numbers without a variance": (1e200 * seasonal(90), {}, DataError, "too large to be squared"),
+    "text": (seasonal(90), {"kind": "text"}, ConfigError, "kind = text is not for forecast"),
     "two directions": (seasonal(90), {"bidirectional": True}, ConfigError, "is not for forecast"),
     "an input": (seasonal(90), {"input": "load"}, ConfigError, "input is not for forecast"),
     "a share of two": (seasonal(90), {"valid": 1.5}, ConfigError, "valid = 1.5 is no fraction"),

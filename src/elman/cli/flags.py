@@ -99,7 +99,7 @@ class Predict:
         text: Texts to label; - reads one a line from standard input. A model of numbers takes JSON arrays of
             steps.
         data: File to label; it needs no target column.
-        output: Write one JSON object a row to this file.
+        output: Write one JSON object a row to this file; of forecasts, to a .csv, a row a step.
         beam_size: translate: candidates that search follows (default: as trained with).
         n_best: translate: list so many outputs for each text.
         json: Print one JSON object and nothing else.

@@ -78,7 +78,8 @@ class Forecaster(Pattern):
         point: what the point forecast makes small: "mse" (it is a mean) or "mae" (a median).
         interval: "quantiles" (each by its pinball loss), "gaussian" (by its likelihood) or "none".
         levels: the quantiles, between 0 and 1, rising.
-        dropout: both dropouts.
+        steps: steps that are calibrated, H' (default: the horizon; more where forecasts are fed back).
+        dropout: both dropouts, unless `input_dropout` says otherwise for the first.
 
     Buffers:
         widening [H', Q]: what calibration adds to each quantile of each step, in the series' scale.
@@ -106,8 +107,11 @@ class Forecaster(Pattern):
         levels: Sequence[float] = (0.1, 0.5, 0.9),
         steps: int | None = None,
         dropout: float = 0.0,
+        input_dropout: float | None = None,
     ) -> None:
-        super().__init__(Patches(context, patch, num_known), encoder, dropout=dropout, input_dropout=dropout)
+        super().__init__(
+            Patches(context, patch, num_known), encoder, dropout=dropout, input_dropout=input_dropout
+        )
         if encoder.num_directions == 2:
             raise ConfigError("a forecast reads its context once, forwards; leave --bidirectional out.")
         self.horizon, self.point, self.interval = horizon, point, interval

@@ -20,6 +20,9 @@ from elman.data.windows import Window
 from elman.errors import DataError
 from elman.padded import Padded
 
+LARGEST = 1e100
+"""Numbers beyond this have no finite variance."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -46,6 +49,11 @@ class Scale:
         if not len(values):
             raise DataError(
                 f"{series.where}: series {series.name!r} has no value in its training part; leave it out."
+            )
+        if np.abs(values).max() > LARGEST:
+            raise DataError(
+                f"{series.where}: series {series.name!r} holds {values[np.abs(values).argmax()]:g}, too "
+                f"large to be squared; numbers up to {LARGEST:g} were expected. Use a larger unit."
             )
         # Not variance == 0: the mean of a constant 0.1 is off by rounding.
         is_constant = values.min() == values.max()
