@@ -25,10 +25,12 @@ from elman.baselines import (
     RidgeSeries,
     RidgeSteps,
     Rivals,
+    SimpleForecasts,
     TokenMeans,
     from_tensors,
 )
 from elman.baselines import bag_of_words as module
+from elman.baselines.forecasting import Block
 from elman.baselines.logistic_regression import DenseRows, SparseRows, fit_logistic_regression
 from elman.baselines.neighbours import GAP
 from elman.errors import CheckpointError, DataError
@@ -78,6 +80,13 @@ def steps_of(inputs):
     return [np.arange(2.0 * len(row)).reshape(-1, 2) for row in inputs]
 
 
+def fit_forecasts():
+    context = np.random.default_rng(0).normal(size=(40, 4)).cumsum(1)
+    rows = np.zeros(40, np.int64)
+    block = Block(context, rows * 0.0, rows + 1.0, rows, context[:, 1:3], np.arange(40) >= 30)
+    return SimpleForecasts.fit([block], num_series=1, context=4, horizon=2, season=2)
+
+
 FITTED = {
     "Majority": lambda: Majority.fit(*make_texts(50)),
     "MostFrequentTag": lambda: MostFrequentTag.fit([["ä", "b", "ä"], ["c"]], [["X", "Y", "X"], ["Z"]]),
@@ -93,8 +102,10 @@ FITTED = {
     "RidgeBag": lambda: RidgeBag.fit(make_texts(50)[0], numbers_of(make_texts(50)[0])),
     "Perceptron": lambda: Perceptron.fit(make_vectors(60), numbers_of(make_vectors(60))),
     "Rivals": lambda: Rivals([FITTED["RidgeSeries"](), FITTED["Mean"]()]),
+    "SimpleForecasts": fit_forecasts,
 }
 INPUTS = {
+    "SimpleForecasts": [[1.0, 2.0, 4.0, 3.0]] * 2,
     "MostFrequentTag": [["ä", "new"], []],
     "FrameMeans": make_series(20, 1)[0],
     "NGram": [make_ids(20, 2), make_ids(1, 3)],
@@ -150,7 +161,14 @@ def test_a_damaged_baseline_is_refused(damage):
         from_tensors(tensors)
 
 
-KEEP_THEIR_OWN_RULE = ("Rivals", "NGram", "ColumnMarkov", "NearestSource", "NeighbourCounts")
+KEEP_THEIR_OWN_RULE = (
+    "Rivals",
+    "SimpleForecasts",
+    "NGram",
+    "ColumnMarkov",
+    "NearestSource",
+    "NeighbourCounts",
+)
 
 
 @pytest.mark.parametrize("name", [name for name in BASELINES if name not in KEEP_THEIR_OWN_RULE])

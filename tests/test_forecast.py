@@ -281,7 +281,7 @@ def test_ridge_regression_finds_the_rule_of_a_series():
     zeros = np.zeros(len(context), np.int64)
     late = np.arange(len(context)) > 150
     block = Block(context, zeros * 1.0, zeros + 1.0, zeros, target, late)
-    fitted = SimpleForecasts.fit(lambda: [block], num_series=1, context=8, horizon=1, season=1)
+    fitted = SimpleForecasts.fit([block], num_series=1, context=8, horizon=1, season=1)
     np.testing.assert_allclose(fitted.forecasts(block)["linear"], target, atol=0.01)
     again = from_tensors(fitted.to_tensors())
     assert np.array_equal(again.forecasts(block)["linear"], fitted.forecasts(block)["linear"])

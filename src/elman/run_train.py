@@ -153,7 +153,7 @@ def _train(
         write_json(folder / "vocab.json", task.to_json())
         write_json(folder / "config.json", config)
     with _threads(task.chosen.threads), torch.random.fork_rng():
-        baseline = task.fit_baseline(dataset.train)
+        baseline = task.choose_baseline(dataset.train, dataset.valid)
         if folder:
             save_weights(folder / "baseline.safetensors", baseline.to_tensors(), {})
         store = Store(folder) if folder else None

@@ -3,7 +3,7 @@
 Shape legend: N windows, C context, H horizon, S series, D inputs of the linear model (C + 1).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,35 +83,38 @@ class SimpleForecasts(Baseline):
     @classmethod
     def fit(
         cls,
-        blocks: Callable[[], Iterable[Block]],
+        blocks: Iterable[Block],
         *,
         num_series: int,
         context: int,
         horizon: int,
         season: int,
+        refit: bool = True,
     ) -> "SimpleForecasts":
         """Fit the linear model by its normal equations, in one pass whatever the number of windows.
 
         Args:
-            blocks: gives the training windows.
+            blocks: the windows; those that are late choose the penalty and how many rows are read.
             num_series: S.
             context, horizon, season: C, H and the steps of a season.
+            refit: fit the chosen model on the late windows too (they are of the training part).
         """
         num_own = num_series if 1 < num_series <= MOST_OWN else 0
         sums = _Sums.zeros(num_own + 1, context + 1, horizon)
-        for block in blocks():
+        for block in blocks:
             sums.add(block)
         # Of fewer rows the sums are parts of those of all: lengths cost nothing more.
         lengths = [context // share for share in SHARES if context // share >= max(season, 2)] or [context]
         own = sums.choose(slice(0, num_own), lengths)
         common = sums.choose(slice(num_own, num_own + 1), lengths)
         is_own = num_own > 0 and own[0] < common[0]
-        made = sums.solve(slice(num_own, num_own + 1), *common[1:])
+        made = sums.solve(slice(num_own, num_own + 1), *common[1:], refit=refit)
         if is_own:
-            made = np.concatenate([sums.solve(slice(0, num_own), *own[1:]), made])
+            made = np.concatenate([sums.solve(slice(0, num_own), *own[1:], refit=refit), made])
         _, penalty, length = own if is_own else common
+        chosen = "by the last training windows" if refit else "by the validation part"
         whose = "one for each series" if is_own else "one for all series"
-        note = f"the last {length} rows, {whose}, penalty {penalty:g} of the mean square, by the last windows"
+        note = f"the last {length} rows, {whose}, penalty {penalty:g} of the mean square, {chosen}"
         return cls(season, horizon, torch.from_numpy(made.astype(np.float32)), note)
 
     @property
@@ -149,11 +152,13 @@ class SimpleForecasts(Baseline):
 
     def predict(self, inputs: Sequence[Any]) -> list[Any]:
         """Return the linear forecast after each history *[T]*, with at least as many rows as are read."""
+        if not inputs:
+            return []
         context = self.weights.size(1) - 1
         rows = np.array([np.asarray(history, np.float64).ravel()[-context:] for history in inputs])
         deviation = np.where(rows.std(1) > 0, rows.std(1), 1.0)
         block = Block(rows, rows.mean(1), deviation, np.full(len(rows), -1))
-        return list(self.forecasts(block)["linear"])
+        return list(self.forecasts(block)["linear"].tolist())
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         info = {"season": self.season, "horizon": self.horizon, "note": self.note}
@@ -204,7 +209,8 @@ class _Sums:
         num_own = self.squares.shape[1] - 1
         for late in (0, 1):
             rows = whole & (block.is_late == bool(late))
-            for one in [*(np.unique(block.series[rows]) if num_own else ()), num_own]:
+            own = np.unique(block.series[rows & (block.series >= 0)]) if num_own else ()
+            for one in [*own, num_own]:
                 chosen = rows if one == num_own else rows & (block.series == one)
                 x, y = inputs[chosen], targets[chosen]
                 self.squares[late, one] += x.T @ x
@@ -222,9 +228,10 @@ class _Sums:
                 errors.append((float(error), penalty, length))
         return min(errors)
 
-    def solve(self, which: slice, penalty: float, length: int) -> Floats:
-        """Return the weights on all windows, *[S, D, H]*; those of rows that are not read are 0."""
-        return _ridge(self.squares[:, which].sum(0), self.products[:, which].sum(0), penalty, length)
+    def solve(self, which: slice, penalty: float, length: int, *, refit: bool) -> Floats:
+        """Return the weights on early, or all, windows, *[S, D, H]*; of rows that are not read they are 0."""
+        used = slice(0, 2 if refit else 1)
+        return _ridge(self.squares[used, which].sum(0), self.products[used, which].sum(0), penalty, length)
 
 
 def _ridge(squares: Floats, products: Floats, penalty: float, length: int) -> Floats:

@@ -1,7 +1,8 @@
 """FORECAST: many-to-future. What a series does next, with intervals, beside what simple methods say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -170,31 +171,50 @@ class Forecast(Task):
 
     def fit_baseline(self, train: Sequence[Example]) -> Baseline:
         """Fit the linear model from the window; the other simple forecasts need no fitting."""
-        series = [example.input for example in train]
-        windows = Windows(series, self.context, self.horizon, most=MOST_FITTED)
-        reader = Reader(self.inputs, series, self.chosen)
-        lasts = np.array([len(one) for one in series])
+        return self._fit_linear(self._blocks(train, most=MOST_FITTED, is_late=None), len(train), refit=True)
+
+    def choose_baseline(self, train: Sequence[Example], valid: Sequence[Example]) -> Baseline:
+        """Fit the linear model on the training part, its penalty and length chosen on the validation part."""
+        early = self._blocks(train, most=MOST_FITTED, is_late=False)
+        late = self._blocks(valid, most=MOST_SCORED, is_late=True)
+        return self._fit_linear(chain(early, late), len(train), refit=False)
+
+    def _fit_linear(self, windows: Iterable[Block], num_series: int, *, refit: bool) -> Baseline:
         return SimpleForecasts.fit(
-            lambda: (self._block(window, reader, lasts) for window in blocks(windows)),
-            num_series=len(series),
+            windows,
+            num_series=num_series,
             context=self.context,
             horizon=self.horizon,
             season=self.season,
+            refit=refit,
         )
+
+    def _blocks(self, examples: Sequence[Example], *, most: int, is_late: bool | None) -> Iterator[Block]:
+        """Yield windows as simple forecasts take them; `is_late` None: the last of each series are."""
+        series = [self._with_first(self._series_of(example)) for example in examples]
+        reader = Reader(self.inputs, series, self.chosen)
+        order = {name: place for place, name in enumerate(self.inputs.scales)}
+        own = np.array([order.get(one.name, -1) for one in series])
+        lengths = np.array([len(one) for one in series])
+        for window in blocks(Windows(series, self.context, self.horizon, most=most)):
+            mean, deviation = reader.means_and_deviations(window)
+            late = (
+                window.origin >= (1 - LATE_SHARE) * lengths[window.series]
+                if is_late is None
+                else np.full(len(window.origin), is_late)
+            )
+            yield Block(window.context, mean, deviation, own[window.series], window.target, late)
 
     def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, Any]:
         """Return the scores of the best simple forecast on these examples, and of all of them."""
         assert isinstance(baseline, SimpleForecasts)
         series, windows = self._scored_windows(examples)
         reader = Reader(self.inputs, series, self.chosen)
-        order = {name: place for place, name in enumerate(self.inputs.scales)}
-        own = np.array([order.get(one.name, -1) for one in series])
         parts: dict[str, list[Any]] = {}
-        taken: list[Window] = list(blocks(windows))
-        for window in taken:
-            block = self._block(window, reader, None)
-            for name, made in baseline.forecasts(replace(block, series=own[window.series])).items():
+        for block in self._blocks(examples, most=MOST_SCORED, is_late=True):
+            for name, made in baseline.forecasts(block).items():
                 parts.setdefault(name, []).append(made)
+        taken: list[Window] = list(blocks(windows))
         found = {}
         for name, pieces in parts.items():
             said = Said.of(taken, np.concatenate(pieces), reader)
@@ -233,11 +253,6 @@ class Forecast(Task):
         reader = Reader(self.inputs, series, self.chosen)
         said = forecast_windows(pattern, reader, blocks(windows), self.horizon)
         return said.widened(pattern) if calibrated else said
-
-    def _block(self, window: Window, reader: Reader, lengths: Any) -> Block:
-        mean, deviation = reader.means_and_deviations(window)
-        is_late = None if lengths is None else window.origin >= (1 - LATE_SHARE) * lengths[window.series]
-        return Block(window.context, mean, deviation, window.series, window.target, is_late)
 
     def _scored_windows(self, examples: Sequence[Example]) -> tuple[list[TimeSeries], Windows]:
         """Return the series with the first row that is scored, and the windows from there on."""

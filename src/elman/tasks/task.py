@@ -107,6 +107,10 @@ class Task(ABC):
     def fit_baseline(self, train: Sequence[Example]) -> Baseline:
         """Fit the simple method that the network must beat."""
 
+    def choose_baseline(self, train: Sequence[Example], valid: Sequence[Example]) -> Baseline:
+        """Fit that method, with what it leaves open chosen on the validation part where it can be."""
+        return self.fit_baseline(train)
+
     @abstractmethod
     def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, Any]:
         """Return the baseline's scores on labelled examples, under the same names as the network's.
