@@ -9,8 +9,8 @@ from tiny import mood_rows, write_csv
 
 import elman
 from elman.cli import main
-from elman.config import in_python
 from elman.errors import ConfigError, DataError, ElmanError, RunError
+from elman.train_arguments import in_python
 from elman.training.lock import RunLock
 
 FAST = {"task": "classify", "hidden_size": 4, "threads": 1, "epochs": 2}

@@ -17,6 +17,7 @@ SOURCES = Path(__file__).parent.parent / "src" / "elman"
 LEVELS: list[tuple[str, ...]] = [
     ("errors",),
     ("config",),
+    ("train_arguments",),
     ("padded",),
     ("cells",),
     ("kernels",),
@@ -238,6 +239,7 @@ def test_the_names_in_config_are_those_of_the_tables():
 
 
 def test_train_takes_exactly_the_settings_as_arguments():
-    from elman.config import Settings, TrainArguments
+    from elman.config import Settings
+    from elman.train_arguments import TrainArguments
 
     assert list(TrainArguments.__annotations__) == list(Settings.model_fields)

@@ -6,11 +6,10 @@ and stored in the run's `config.json`. This file never imports torch, so `--help
 """
 
 import difflib
-import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -222,97 +221,6 @@ class Settings(BaseModel):
     device: str = Field("cpu", description="cpu, cuda or cuda:N.")
 
 
-class TrainArguments(TypedDict, total=False):
-    """The keyword arguments of `elman.train`: those of `Settings`, all optional (see there)."""
-
-    task: TaskName
-    kind: KindName
-    input: str
-    target: str
-    condition: str
-    categories: str
-    columns: str
-    time: str
-    series_id: str
-    known_future: str
-    train: Any
-    valid: Any
-    test: Any
-    out: str | Path
-    resume: str | Path
-    start_from: str | Path
-    cell: CellName
-    nonlinearity: Literal["tanh", "relu"]
-    hidden_size: int
-    num_layers: int
-    bidirectional: bool
-    embedding: EmbeddingName
-    embedding_size: int
-    vectors: str | Path
-    characters: CharactersName
-    pairs: bool
-    initial_state: InitialStateName
-    pooling: PoolingName
-    tied: bool
-    crf: bool
-    attention: AttentionName
-    hide_rate: float
-    gap: str
-    horizon: int
-    context: int
-    season: int
-    patch: int
-    difference: DifferenceName
-    recursive: bool
-    calendar: bool
-    point: PointName
-    interval: IntervalName
-    quantiles: str
-    backtest: int
-    dropout: float
-    input_dropout: float
-    dropout_kind: DropoutKindName
-    recurrent_dropout: float
-    weight_drop: float
-    zoneout: float
-    layer_norm: bool
-    init: InitName
-    memory_steps: int
-    forget_bias: float
-    tokens: TokensName
-    target_tokens: TokensName
-    shared_vocab: bool
-    normal_form: NormalFormName
-    lowercase: bool
-    min_count: int
-    max_vocab: int
-    max_length: int
-    max_target_length: int
-    unknown_rate: float
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    optimizer: OptimizerName
-    weight_decay: float
-    warmup: int
-    decay: DecayName
-    clip_norm: float
-    bptt_window: int
-    label_smoothing: float
-    teacher_forcing: TeacherForcingName
-    teacher_forcing_end: float
-    beam_size: int
-    length_penalty: float
-    loss: DistanceName
-    class_weights: ClassWeightsName
-    metric: str
-    patience: int
-    seed: int
-    threads: int
-    max_minutes: float
-    device: str
-
-
 def unknown_name(what: str, name: str, known: list[str]) -> str:
     """Return the message for a name that is not known, with the nearest known one suggested.
 
@@ -374,35 +282,6 @@ def _not_valid(error: Any, source: str) -> str:
     told = str(error["msg"]).removeprefix("Input should be ")
     told = f"a number {told}" if told.startswith(("greater", "less")) else told
     return f"{place} is not valid; expected {told}."
-
-
-_FLAG = re.compile(
-    r"(?<![\w-])--(no-)?([a-z][a-z-]*)"
-    r"(?: ([A-Z]{3,}\b|\{[^}]*\}"
-    r"|(?:classify|tag|regress|regress_steps|forecast|fill|generate|translate)\b))?"
-)
-
-
-def in_python(message: str) -> str:
-    """Return a message that names settings as flags with the arguments of `elman.train` in their place.
-
-    Example:
-        >>> in_python("no task; name one with --task {classify,tag}, or leave --no-crf out.")
-        'no task; name one with task={classify,tag}, or leave crf=False out.'
-        >>> in_python("go on with: elman train --resume runs/pos")
-        "go on with: elman.train(resume='runs/pos')"
-    """
-
-    def argument(flag: re.Match[str]) -> str:
-        name, value = flag[2].replace("-", "_"), flag[3]
-        if name not in Settings.model_fields:
-            return flag[0]
-        if flag[1] or not value:
-            return f"{name}=False" if flag[1] else name
-        return f"{name}={value!r}" if value.isalpha() and value.islower() else f"{name}={value}"
-
-    message = re.sub(r"elman train --resume (.+)$", r"elman.train(resume='\1')", message)
-    return _FLAG.sub(argument, message)
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 def forecast_section(data: "ReportData", charts: Mapping[str, Any]) -> Html:
     """Return the last forecast as a chart, the simple forecasts' scores, and what is alarming."""
     metrics = data.result.get(data.split) or {}
-    rivals = (metrics.get("baseline") or {}).get("all")
-    if not rivals:
+    best = metrics.get("baseline") or {}
+    if data.task != "forecast" or not best:
         return Html("")
+    rivals = {str(best["name"]): best} | best.get("others", {})
     pieces: list[Html] = [
         Html(f'<p class="note">Beware: {attribute(alarm)}</p>') for alarm in metrics.get("alarms", [])
     ]

@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import torch
 
 from elman import progress
-from elman.config import Settings, TrainArguments, in_python, make_settings, unknown_name
+from elman.config import Settings, make_settings, unknown_name
 from elman.dataset import IN_MEMORY, PARTS, Dataset, read_dataset
 from elman.errors import (
     CheckpointError,
@@ -43,6 +43,7 @@ from elman.run_folder import (
 from elman.series_backtest import backtest
 from elman.tasks import TASKS
 from elman.tasks.task import Task
+from elman.train_arguments import TrainArguments, in_python
 from elman.training.checkpoint import load_weights, save_weights
 from elman.training.lock import RunLock
 from elman.training.loop import fit, to_plain

@@ -206,7 +206,7 @@ class Forecast(Task):
             yield Block(window.context, mean, deviation, own[window.series], window.target, late)
 
     def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, Any]:
-        """Return the scores of the best simple forecast on these examples, and of all of them."""
+        """Return the scores of the best simple forecast on these examples, and of the others."""
         assert isinstance(baseline, SimpleForecasts)
         series, windows = self._scored_windows(examples)
         reader = Reader(self.inputs, series, self.chosen)
@@ -220,7 +220,8 @@ class Forecast(Task):
             said = Said.of(taken, np.concatenate(pieces), reader)
             found[name] = scores(made_ready(said, series, self.season))
         best = min(found, key=lambda name: found[name][self.metric])
-        return {"name": best} | found[best] | {"all": found}
+        others = {name: own for name, own in found.items() if name != best}
+        return {"name": best} | found[best] | {"others": others}
 
     def choose_lengths(self, num_batches: int) -> None:
         """Fill in how long training and its warm-up last; small sets need more passes than other tasks."""
