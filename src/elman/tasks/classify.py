@@ -17,7 +17,8 @@ from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.losses import cross_entropy
 from elman.patterns.classify import Classifier
-from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs, refuse_translate_settings
+from elman.tasks.foreign_settings import refuse_translate_settings
+from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs
 from elman.tasks.one_to_one import VECTOR_RECIPE, are_vectors, given_input, note_categories
 from elman.tasks.prediction import Evaluation, Mistake, Prediction
 from elman.tasks.task import Task, choose, describe_input, inference_batches, with_vectors

@@ -21,7 +21,7 @@ from elman.patterns.forecast import Forecaster
 from elman.tasks.forecast_inputs import ForecastInputs, Reader
 from elman.tasks.forecast_recipe import MAX_EPOCHS, RECIPE, WANTED_STEPS, lengths_of, levels_of
 from elman.tasks.forecast_scores import Said, calibrate, forecast_windows, made_ready, picture
-from elman.tasks.inputs import refuse_text_settings
+from elman.tasks.foreign_settings import refuse_text_settings
 from elman.tasks.lag_alarm import lag_alarm
 from elman.tasks.leakage import check_covariates, check_scales, check_windows
 from elman.tasks.prediction import Evaluation, Prediction

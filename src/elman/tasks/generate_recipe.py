@@ -6,7 +6,8 @@ from typing import Any
 from elman.config import Settings
 from elman.data.example import Example
 from elman.errors import ConfigError
-from elman.tasks.inputs import choose_cut, refuse_text_settings
+from elman.tasks.foreign_settings import refuse_text_settings
+from elman.tasks.inputs import choose_cut
 from elman.tasks.task import choose
 
 RECIPE: dict[str, Any] = {

@@ -14,7 +14,8 @@ from elman.data.example import Example
 from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.patterns.tag import Tagger
-from elman.tasks.inputs import TokenInputs, make_inputs, refuse_translate_settings
+from elman.tasks.foreign_settings import refuse_translate_settings
+from elman.tasks.inputs import TokenInputs, make_inputs
 from elman.tasks.prediction import Evaluation, Mistake, Prediction
 from elman.tasks.task import Task, choose, inference_batches, with_vectors
 
