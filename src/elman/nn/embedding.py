@@ -36,6 +36,7 @@ class TokenEmbedding(nn.Module):
         kind: "trainable"; "sparse", whose gradient holds only the rows in use; "frozen"; "one-hot".
         vectors [V, E]: where to start, instead of normal draws.
         counts [V]: how often training saw each token, for `unknown_rate`.
+        std: deviation of the draws.
         unknown_rate: in training, a token seen n times is read as the unknown one with probability
             ``a / (a + n)``; 0: never. The draws come from torch's global generator, as dropout's do.
 
@@ -66,6 +67,7 @@ class TokenEmbedding(nn.Module):
         vectors: Tensor | None = None,
         counts: Tensor | None = None,
         unknown_rate: float = 0.0,
+        std: float = INITIAL_STD,
     ) -> None:
         super().__init__()
         if kind not in EMBEDDINGS:
@@ -80,7 +82,7 @@ class TokenEmbedding(nn.Module):
             # Nothing to learn, and yet the module must know its dtype and device.
             self.register_buffer("unit", torch.ones(()), persistent=False)
         else:
-            self.weight = _make_vectors(num_tokens, size, vectors)
+            self.weight = _make_vectors(num_tokens, size, vectors, std)
             self.weight.requires_grad_(kind != "frozen")
             size = self.weight.size(1)
         self.num_tokens = num_tokens
@@ -273,11 +275,11 @@ def _feature(features: Mapping[str, Padded], name: str) -> Padded:
     return features[name]
 
 
-def _make_vectors(num_tokens: int, size: int | None, vectors: Tensor | None) -> nn.Parameter:
+def _make_vectors(num_tokens: int, size: int | None, vectors: Tensor | None, std: float) -> nn.Parameter:
     if vectors is None:
         if size is None:
             raise ConfigError("an embedding needs a size, or vectors; expected size=100, for instance.")
-        vectors = INITIAL_STD * torch.randn(num_tokens, size)
+        vectors = std * torch.randn(num_tokens, size)
     elif vectors.dim() != 2 or vectors.size(0) != num_tokens or size not in (None, vectors.size(1)):
         expected = f"({num_tokens}, {size or 'any'})"
         raise ShapeError(f"vectors have shape {tuple(vectors.shape)}, expected {expected}: one row a token.")

@@ -21,7 +21,13 @@ RECIPE: dict[str, Any] = {
 }
 
 TOKEN_RECIPES: dict[str, dict[str, Any]] = {
-    "characters": {"embedding_size": 128, "tied": False, "min_count": 1, "bptt_window": 128},
+    "characters": {
+        "embedding_size": 128,
+        "tied": False,
+        "min_count": 1,
+        "bptt_window": 64,
+        "input_dropout": 0.0,
+    },
     "words": {"tied": True, "min_count": 2, "bptt_window": 64},
 }
 """`bptt_window` is for a running text alone; words' vectors are as wide as the layer, for the tied output."""
@@ -39,10 +45,10 @@ SMALL, LARGE = 30_000, 300_000
 HIDDEN_SIZES = (128, 256, 512)
 """Units for a training text of fewer than SMALL characters, fewer than LARGE, and more."""
 
-MOST_LANES, WINDOWS_A_LANE = 64, 8
+MOST_LANES, WINDOWS_A_LANE = 32, 16
 """Lanes side by side at most, and windows that each should have: a small text needs its updates."""
 
-WANTED_STEPS = {"stream": 2000, "text": 2000, "series": 3500}
+WANTED_STEPS = {"stream": 8000, "text": 2000, "series": 3500}
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 60
 
 ROWS = 16
@@ -85,7 +91,7 @@ def epochs_for(num_batches: int, kind: str) -> int:
     """Return how often the data are seen: often where they are few.
 
     Example:
-        >>> epochs_for(116, "stream"), epochs_for(5, "text"), epochs_for(9000, "series")
+        >>> epochs_for(463, "stream"), epochs_for(5, "text"), epochs_for(9000, "series")
         (18, 60, 8)
     """
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, -(-WANTED_STEPS[kind] // num_batches)))

@@ -19,7 +19,14 @@ from elman.data.vectors import Vectors, read_vectors
 from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.nn.dropout import Regularisation
-from elman.nn.embedding import CharacterSummary, InputLayer, NumberInput, TokenEmbedding, WordEmbedding
+from elman.nn.embedding import (
+    INITIAL_STD,
+    CharacterSummary,
+    InputLayer,
+    NumberInput,
+    TokenEmbedding,
+    WordEmbedding,
+)
 from elman.nn.encoder import Encoder
 from elman.patterns.pattern import Pattern
 from elman.tasks.inputs import Inputs, SeriesInputs, SpellingTable, TokenInputs, inputs_from_json
@@ -153,6 +160,7 @@ class Task(ABC):
             kind=chosen.embedding,
             counts=torch.tensor(inputs.vocab.counts),
             unknown_rate=chosen.unknown_rate or 0.0,
+            std=self.vector_std(),
         )
         pairs = None
         if inputs.pairs is not None:
@@ -171,6 +179,10 @@ class Task(ABC):
             cell=chosen.cell,
         )
         return WordEmbedding(tokens, spelling, pairs)
+
+    def vector_std(self) -> float:
+        """Return the deviation of fresh token vectors."""
+        return INITIAL_STD
 
     def encoder(self, input_size: int) -> Encoder:
         """Return the recurrent layers."""
