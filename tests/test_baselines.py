@@ -18,6 +18,7 @@ from elman.baselines import (
     Majority,
     Mean,
     MostFrequentTag,
+    NearestSource,
     NeighbourCounts,
     NGram,
     Perceptron,
@@ -103,6 +104,7 @@ FITTED = {
     "Perceptron": lambda: Perceptron.fit(make_vectors(60), numbers_of(make_vectors(60))),
     "Rivals": lambda: Rivals([FITTED["RidgeSeries"](), FITTED["Mean"]()]),
     "SimpleForecasts": fit_forecasts,
+    "NearestSource": lambda: NearestSource.fit([["c", "a", "t"], ["d", "o"]], [["K", "AE"], ["D", "UW"]]),
 }
 INPUTS = {
     "SimpleForecasts": [[1.0, 2.0, 4.0, 3.0]] * 2,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from torch.nn import functional
 import elman
 from elman.baselines import NGram
 from elman.cli import main
+from elman.data.batches import Encoded, collate
+from elman.data.example import Example
 from elman.data.joining import join_tokens
 from elman.data.text import split_spaced_words
 from elman.errors import ConfigError, DataError, ElmanError
@@ -32,7 +35,7 @@ from elman.padded import Padded, pad
 from elman.patterns import LanguageModel
 from elman.search.sampling import Sampling, generate
 from elman.tasks import stream_scores
-from elman.tasks.writing import Writing, _Joined, generators
+from elman.tasks.writing import Writing, _Joined, _tokens_in, generators
 
 FAST = {"task": "generate", "hidden_size": 8, "embedding_size": 5, "threads": 1, "epochs": 2}
 VERSE = "the cat sat on the mat, and the dog sat on the cat.\n"
@@ -136,6 +139,50 @@ def test_subwords_are_written_as_the_text_that_they_are(tmp_path):
     kept = _Joined(run.task, True)
     pieces = run.task.inputs.subwords.cut("ü")
     assert [kept.add(piece) for piece in pieces] == [""] * (len(pieces) - 1) + ["ü"]
+
+
+def test_subwords_in_lower_case_are_pieces_of_lower_case_text(tmp_path):
+    pytest.importorskip("tokenizers", reason="tokenizers is not installed (extra: text)")
+    path = tmp_path / "case.txt"
+    path.write_text("The Cat sat on THE Mat.\n" * 90, encoding="utf-8")
+    run = elman.train(train=path, tokens="subwords", lowercase=True, max_vocab=280, **FAST)
+    inputs = run.task.inputs
+    one, other = (inputs.encode([Example(text)])[0][0].tokens for text in ("The Cat sat", "the cat SAT"))
+    assert one.tolist() == other.tolist() and inputs.vocab.unknown not in one
+    assert inputs.join(inputs.cut_text("THE Mat.\n")) == "the mat.\n"
+
+
+def test_a_penalty_leaves_the_end_of_a_text_as_likely_as_it_was(poet):
+    batch = collate([Encoded(3, tokens=np.array([0, 5, 6])), Encoded(1, tokens=np.array([5]))])
+    assert _tokens_in(batch, 8).nonzero().tolist() == [[0, 5], [0, 6], [1, 5]]
+
+
+def test_what_is_taken_apart_is_written_whole_and_stops_where_it_should(tmp_path):
+    path = tmp_path / "accents.txt"
+    path.write_text("\u00e9t\u00e9 \u00e0 la for\u00eat \u00e9l\u00e8ve. " * 60, encoding="utf-8")
+    run = elman.train(train=path, normal_form="nfd", **FAST)
+    whole = run.generate("la ", length=200, seed=1)[0].prediction
+    assert whole == unicodedata.normalize("NFC", whole) and set(whole) & set("\u00e9\u00e8\u00e0\u00ea")
+    stop = next(letter for letter in whole if letter in "\u00e9\u00e8\u00e0\u00ea")
+    cut = run.generate("la ", length=200, seed=1, stop=unicodedata.normalize("NFD", stop))[0].prediction
+    assert cut == whole[: whole.index(stop)]
+
+
+def test_the_boundary_keeps_its_vector_of_zeros_where_outputs_are_tied(tmp_path):
+    write_csv(tmp_path / "a.csv", [["text"], *([f"a b c {n % 3}"] for n in range(40))])
+    settings = FAST | {"tokens": "words", "tied": True, "embedding_size": 8}
+    run = elman.train(train=tmp_path / "a.csv", **settings)
+    assert not run.model.token_vectors()[0].any()
+
+
+def test_any_temperature_gives_a_token(poet):
+    assert poet.generate("the ", length=5, temperature=1e-40) == poet.generate("the ", length=5, greedy=True)
+
+
+def test_settings_of_other_tasks_are_refused(verses):
+    for name, value in {"beam_size": 7, "label_smoothing": 0.1, "horizon": 3, "hide_rate": 0.2}.items():
+        with pytest.raises(ConfigError, match=f"{name} is for --task"):
+            elman.train(train=verses, **FAST | {name: value})
 
 
 def test_frames_that_are_streamed_have_the_scores_of_the_whole():

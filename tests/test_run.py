@@ -59,7 +59,7 @@ def test_an_input_without_tokens_has_no_tags(name_run):
 
 
 def test_a_tagger_learns_spans_and_makes_none_that_is_illegal(name_run):
-    assert name_run.result["test"]["f1"] > 0.95
+    assert name_run.result["test"]["f1"] > 0.9
     assert name_run.chosen.crf is True
     prediction = name_run.predict([["Pankaj", "Elman", "visits", "Lima", "."]])[0]
     assert prediction.tags == ["B-PER", "I-PER", "O", "B-LOC", "O"]

@@ -138,6 +138,24 @@ def test_a_vocabulary_of_one_symbol_is_enough():
     assert set(trained.predict(["aaa"])[0].prediction) <= {"x"}
 
 
+def test_lists_of_any_two_lengths_are_a_pair(tmp_path):
+    rows = [(list(word), [*reversed(word), "end"]) for word, _ in reversals(30)]
+    trained = elman.train(train=rows, **FAST)
+    assert isinstance(trained.predict([["a", "b"]])[0].prediction, str)
+
+
+def test_the_nearest_source_is_scored_by_the_tokens_of_its_target():
+    pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (extra: text)")
+    rows = [("la une", "the dogs' bones are here"), ("un deux", "rock 'n' roll is good")] * 20
+    trained = elman.train(train=rows, valid=rows, **FAST | {"target_tokens": "words", "tokens": "words"})
+    found = trained.result["valid"]["baseline"]
+    assert found["exact_match"] == 1 and found["token_error_rate"] == 0
+
+
+def test_chrono_gates_are_for_every_pattern():
+    elman.train(train=reversals(20), init="chrono", memory_steps=9, **FAST)
+
+
 @pytest.mark.parametrize("attention", ["additive", "none"])
 def test_every_attention_trains_and_searches(attention):
     trained = elman.train(train=reversals(40), attention=attention, **FAST)

@@ -194,7 +194,8 @@ class Settings(BaseModel):
     decay: DecayName | None = Field(None, description="How the rate falls to zero after that.")
     clip_norm: NonNegative | None = Field(None, description="Largest norm of the gradient; 0: no clipping.")
     bptt_window: Count | None = Field(
-        None, description="Cut the gradient every so many steps (default: never; 64 or 128 in a running text)."
+        None,
+        description="Cut the gradient every so many steps (default: never; 64 in a running text).",
     )
     label_smoothing: Rate | None = Field(
         None, description="translate: share of the right token's probability asked for all alike."

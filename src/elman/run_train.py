@@ -42,6 +42,7 @@ from elman.run_folder import (
 )
 from elman.series_backtest import backtest
 from elman.tasks import TASKS
+from elman.tasks.foreign_settings import refuse_foreign_settings
 from elman.tasks.task import Task
 from elman.train_arguments import TrainArguments, in_python
 from elman.training.checkpoint import load_weights, save_weights
@@ -109,6 +110,7 @@ def train_run(
     elif settings.task is None:
         raise ConfigError(f"no task; name one with --task {{{','.join(TASKS)}}}.")
     else:
+        refuse_foreign_settings(settings)
         folder = make_folder(settings.out) if settings.out is not None else None
     with RunLock(folder) if folder else nullcontext():
         try:

@@ -36,8 +36,8 @@ class TrainArguments(TypedDict, total=False):
     kind: KindName
     input: str
     target: str
-    condition: str
     categories: str
+    condition: str
     columns: str
     time: str
     series_id: str

@@ -4,12 +4,14 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from elman.errors import DataError
+
+Key = TypeVar("Key", str, tuple[str, ...])
 
 
 class Baseline(ABC):
@@ -56,7 +58,7 @@ def check_fit(inputs: Sequence[Any], targets: Sequence[Any]) -> None:
         )
 
 
-def most_frequent(counts: "Counter[str]") -> str:
+def most_frequent(counts: "Counter[Key]") -> Key:
     """Return the most frequent key; of equally frequent ones the first in the alphabet.
 
     Example:

@@ -24,19 +24,19 @@ class NearestSource(Baseline):
 
     Args:
         sources: distinct training sources, as tokens.
-        targets: the most frequent target of each.
+        targets: the most frequent target of each, as tokens.
 
     Example:
-        >>> fitted = NearestSource.fit([["c", "a", "t"], ["d", "o", "g"]], ["K AE T", "D AO G"])
-        >>> fitted.predict([["b", "a", "t"], ["d", "o", "g"]])
-        ['K AE T', 'D AO G']
+        >>> fitted = NearestSource.fit([["c", "a", "t"], ["d", "o"]], [["K", "AE", "T"], ["D", "UW"]])
+        >>> fitted.predict([["b", "a", "t"], ["d", "o"]])
+        [('K', 'AE', 'T'), ('D', 'UW')]
     """
 
     name = "nearest source"
 
-    def __init__(self, sources: Sequence[Sequence[str]], targets: Sequence[str]) -> None:
+    def __init__(self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> None:
         self.sources = [tuple(source) for source in sources]
-        self.targets = list(targets)
+        self.targets = [tuple(target) for target in targets]
         self._runs = [_runs(source) for source in self.sources]
         self._places: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for place, runs in enumerate(self._runs):
@@ -54,19 +54,19 @@ class NearestSource(Baseline):
         )
 
     @classmethod
-    def fit(cls, inputs: Sequence[Sequence[str]], targets: Sequence[str]) -> "NearestSource":
+    def fit(cls, inputs: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> "NearestSource":
         """Remember each distinct source with its most frequent target."""
         check_fit(inputs, targets)
-        counts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+        counts: dict[tuple[str, ...], Counter[tuple[str, ...]]] = defaultdict(Counter)
         for source, target in zip(inputs, targets, strict=True):
-            counts[tuple(source)][target] += 1
+            counts[tuple(source)][tuple(target)] += 1
         return cls(list(counts), [most_frequent(counter) for counter in counts.values()])
 
     def predict(self, inputs: Sequence[Any]) -> list[Any]:
         """Return the target for each source."""
         return [self._answer(tuple(source)) for source in inputs]
 
-    def _answer(self, source: tuple[str, ...]) -> str:
+    def _answer(self, source: tuple[str, ...]) -> tuple[str, ...]:
         if source in self._known:
             return self.targets[self._known[source]]
         runs = _runs(source)

@@ -81,8 +81,20 @@ class Subwords:
         return list(self._tokenizer.encode(text, add_special_tokens=False).tokens)
 
     def join(self, pieces: Sequence[str]) -> str:
-        """Return the text of pieces; bytes that are no UTF-8, which a model may write, become "\\ufffd"."""
-        ids = [self._ids[piece] for piece in pieces if piece in self._ids]
+        """Return the text of pieces; bytes that are no UTF-8, which a model may write, become "\\ufffd".
+
+        What is no piece, from a list of tokens that somebody made, stands as it is.
+        """
+        text, run = "", list[int]()
+        for piece in pieces:
+            if piece in self._ids:
+                run.append(self._ids[piece])
+            else:
+                text += self._decode(run) + piece
+                run = []
+        return text + self._decode(run)
+
+    def _decode(self, ids: Sequence[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False))
 
     @cached_property

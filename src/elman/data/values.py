@@ -74,8 +74,7 @@ def make_reading(
                 f"{where}: column {columns.target_name!r} has no target. Every row needs one here; "
                 "fill it in or leave the row out."
             )
-        is_aligned = isinstance(target, tuple) or (measures == "step" and target is not None)
-        if is_aligned and not isinstance(sequence, str) and len(target) != len(sequence):
+        if measures == "step" and target is not None and len(target) != len(sequence):
             raise DataError(
                 f"{where}: {len(target)} targets stand beside {len(sequence)} tokens or steps; "
                 "a list of targets holds one for each."

@@ -133,12 +133,8 @@ class Decoder(nn.Module):
         self.kind = attention
         self.feeds_context = attention != "multiplicative"
         self.goes_step_by_step = attention == "additive"
-        if self.goes_step_by_step and regularisation.draws_once:
-            raise ConfigError(
-                "dropout_kind variational, recurrent_dropout and weight_drop keep their masks for a whole "
-                "sequence, but a decoder with additive attention is called step by step; choose --attention "
-                "multiplicative, or leave them out."
-            )
+        if self.goes_step_by_step:
+            _refuse_lasting_masks(regularisation)
         self.embedding = TokenEmbedding(num_tokens, embedding_size)
         self.attention = make_attention(attention, key_size, hidden_size, num_directions=directions)
         self.layers = Encoder(
@@ -217,6 +213,15 @@ class Decoder(nn.Module):
     def _combine(self, context: Tensor, outputs: Tensor) -> Tensor:
         combined: Tensor = self.dropout(torch.tanh(self.combine(torch.cat((context, outputs), 2))))
         return combined
+
+
+def _refuse_lasting_masks(regularisation: Regularisation) -> None:
+    if regularisation.draws_once:
+        raise ConfigError(
+            "dropout_kind variational, recurrent_dropout and weight_drop keep their masks for a whole "
+            "sequence, but a decoder with additive attention is called step by step; choose --attention "
+            "multiplicative, or leave them out."
+        )
 
 
 def _whole(data: Tensor) -> Padded:

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from elman.cells import MODES, State
 from elman.errors import ConfigError, ShapeError
 from elman.kernels import dispatch, traced
-from elman.kernels.stack import Fresh, Stack, Within
+from elman.kernels.stack import Stack, Within
 from elman.kernels.step import Stepper
 from elman.nn.dropout import NOTHING, Regularisation, draw_mask, drop_between, drop_weight
 from elman.padded import check_lengths
@@ -215,7 +215,9 @@ class RecurrentLayer(torch.nn.RNNBase):
             if not torch.compiler.is_compiling():
                 return dispatch.run(layers, input, state, lengths=lengths, reset=reset, fresh=begin)
             if layers.within is not None:
-                return _run_in_python(layers, input, state, lengths, reset, begin)
+                # Not traced: there is no operator for it, and unrolled it would fit one length alone.
+                torch._dynamo.graph_break()
+                return dispatch.run(layers, input, state, lengths=lengths, reset=reset, fresh=begin)
             return traced.run(
                 layers, input, state, lengths=lengths, reset=reset, fresh=begin, fresh_rows=rows
             )
@@ -292,14 +294,6 @@ class RecurrentLayer(torch.nn.RNNBase):
                 which = f"hidden[{index}]" if self.mode == "LSTM" else "hidden"
                 expected = (num_rows(self), batch, size)
                 raise RuntimeError(f"Expected {which} size {expected}, got {list(part.size())}")
-
-
-@torch.compiler.disable
-def _run_in_python(
-    stack: Stack, input: Tensor, state: State, lengths: Tensor | None, reset: Tensor | None, fresh: Fresh
-) -> tuple[Tensor, State]:
-    """Run outside of a traced program what has no operator there: unrolled, it would fit one length alone."""
-    return dispatch.run(stack, input, state, lengths=lengths, reset=reset, fresh=fresh)
 
 
 def num_rows(layer: torch.nn.RNNBase) -> int:

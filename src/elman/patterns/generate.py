@@ -97,7 +97,10 @@ class LanguageModel(Pattern):
         if not self.tied:
             scores: Tensor = self.linear(hidden)
             return scores
-        return functional.linear(self.projection(hidden), self.token_vectors(), self.bias)
+        scores = functional.linear(self.projection(hidden), self.token_vectors(), self.bias)
+        # The boundary's vector is zero and stays so: its bias alone scores it, and no gradient reaches it.
+        scores[..., 0] = self.bias[0]
+        return scores
 
     def read(
         self, batch: Batch, state: State | None = None, *, window: int | None = None

@@ -24,13 +24,14 @@ ENDED = -1
 
 
 def with_temperature(scores: Tensor, temperature: float) -> Tensor:
-    """Return scores whose softmax is sharper (below 1) or flatter (above 1).
+    """Return scores whose softmax is sharper (below 1) or flatter (above 1); the highest of a row becomes 0.
 
     Example:
         >>> with_temperature(torch.tensor([[0.0, 2.0]]), 0.5)
-        tensor([[0., 4.]])
+        tensor([[-4., 0.]], dtype=torch.float64)
     """
-    return scores / temperature
+    # In double precision and below zero: a tiny temperature then gives minus infinity, never NaN.
+    return (scores - scores.amax(1, keepdim=True)).double() / temperature
 
 
 def keep_top_k(scores: Tensor, count: int) -> Tensor:
@@ -131,7 +132,11 @@ class Sampling:
     def __post_init__(self) -> None:
         for name, is_right, expected in (
             ("temperature", 0 <= self.temperature < math.inf, "0 (greedy) or more"),
-            ("top_k", self.top_k is None or self.top_k >= 1, "1 or more"),
+            (
+                "top_k",
+                self.top_k is None or (self.top_k == int(self.top_k) and self.top_k >= 1),
+                "a whole number, 1 or more",
+            ),
             ("top_p", self.top_p is None or 0 < self.top_p <= 1, "above 0, at most 1"),
             ("repetition_penalty", 1 <= self.repetition_penalty < math.inf, "1 (none) or more"),
         ):

@@ -17,7 +17,6 @@ from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.losses import cross_entropy
 from elman.patterns.classify import Classifier
-from elman.tasks.foreign_settings import refuse_translate_settings
 from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs
 from elman.tasks.one_to_one import VECTOR_RECIPE, are_vectors, given_input, note_categories
 from elman.tasks.prediction import Evaluation, Mistake, Prediction
@@ -73,7 +72,6 @@ class Classify(Task):
             raise ConfigError("pairs adds vectors to those of tokens; one-hot tokens have none (--no-pairs).")
         if settings.crf:
             raise ConfigError("crf is for --task tag; a classifier gives one label a sequence.")
-        refuse_translate_settings(settings)
         _check_targets(train)
         recipe = dict(RECIPE)
         if kind == "text":

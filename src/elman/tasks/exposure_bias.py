@@ -69,7 +69,7 @@ def exact_by_length(
         most_bars: bars at most.
 
     Example:
-        >>> exact_by_length([1, 2, 2], [True, True, False], 2)[1]
+        >>> exact_by_length([1, 1, 2, 2], [True, True, True, False], 2)[1]
         {'from': 2, 'to': 2, 'count': 2, 'exact_match': 0.5}
     """
     order = sorted(range(len(lengths)), key=lambda row: lengths[row])

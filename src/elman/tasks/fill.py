@@ -257,8 +257,6 @@ def _refuse(settings: Settings, kind: str, train: Sequence[Example]) -> None:
     for name in ("pooling", "max_length", "crf"):
         if getattr(settings, name) is not None:
             raise ConfigError(f"{name} is for another task than fill; leave it out.")
-    if settings.class_weights != "none":
-        raise ConfigError("class_weights is for --task classify.")
     if settings.pairs:
         raise ConfigError("pairs would tell a token to its right neighbour's reader; leave --pairs out.")
     if settings.bidirectional is False:
@@ -298,7 +296,7 @@ def _scores(gold: NDArray[np.int64], scores: Sequence[torch.Tensor]) -> dict[str
     loss = float(torch.cat(losses).mean()) if any(len(part) for part in losses) else float("nan")
     return {
         "loss": loss,
-        "perplexity": math.exp(loss) if loss < 700 else math.inf,
+        "perplexity": math.exp(loss) if not loss >= 700 else math.inf,
         "accuracy": float(torch.cat(best).double().mean()),
         "top5_accuracy": float((torch.cat(ranks) < TOP).double().mean()),
     }

@@ -1,26 +1,78 @@
-"""FOREIGN SETTINGS: what is said of settings that are for another task, or for another kind of input."""
+"""FOREIGN SETTINGS: what is said of settings that are for another task, or for another kind of input.
+
+A setting that would do nothing is refused before anything is read: who wrote it expected something of it.
+"""
 
 from elman.config import Settings
 from elman.errors import ConfigError
 
-TRANSLATE_ONLY = (
-    "attention",
-    "target_tokens",
-    "shared_vocab",
-    "max_target_length",
-    "label_smoothing",
-    "beam_size",
-    "length_penalty",
-)
-"""Settings that say nothing to other tasks; so does a teacher forcing other than "always"."""
+LABELS = ("classify", "tag")
+ONE_FOR_ALL = ("classify", "regress")
+READ_TOKENS = ("classify", "tag", "regress", "regress_steps", "fill", "generate", "translate")
+FORECAST, TRANSLATE, GENERATE, FILL = ("forecast",), ("translate",), ("generate",), ("fill",)
+
+TASKS_OF: dict[str, tuple[str, ...]] = {
+    "categories": ("classify", "regress", "regress_steps"),
+    "condition": GENERATE,
+    "time": FORECAST,
+    "series_id": FORECAST,
+    "known_future": FORECAST,
+    "backtest": FORECAST,
+    "embedding": READ_TOKENS,
+    "embedding_size": READ_TOKENS,
+    "vectors": READ_TOKENS,
+    "characters": READ_TOKENS,
+    "pairs": READ_TOKENS,
+    "tokens": READ_TOKENS,
+    "lowercase": READ_TOKENS,
+    "min_count": READ_TOKENS,
+    "max_vocab": READ_TOKENS,
+    "unknown_rate": READ_TOKENS,
+    "normal_form": READ_TOKENS,
+    "tied": GENERATE,
+    "attention": TRANSLATE,
+    "hide_rate": FILL,
+    "gap": FILL,
+    "horizon": FORECAST,
+    "context": FORECAST,
+    "season": FORECAST,
+    "patch": FORECAST,
+    "difference": FORECAST,
+    "recursive": FORECAST,
+    "calendar": FORECAST,
+    "point": FORECAST,
+    "interval": FORECAST,
+    "quantiles": FORECAST,
+    "target_tokens": TRANSLATE,
+    "shared_vocab": TRANSLATE,
+    "max_target_length": TRANSLATE,
+    "label_smoothing": TRANSLATE,
+    "teacher_forcing": TRANSLATE,
+    "teacher_forcing_end": TRANSLATE,
+    "beam_size": TRANSLATE,
+    "length_penalty": TRANSLATE,
+    "loss": ("regress", "regress_steps"),
+    "class_weights": ("classify",),
+}
+"""Settings that say something to some tasks only, and to which; all others say something to every task."""
 
 
-def refuse_translate_settings(settings: Settings) -> None:
-    """Raise ConfigError where a setting for translate is given to another task."""
-    given = [name for name in TRANSLATE_ONLY if getattr(settings, name) is not None]
-    given += ["teacher_forcing"] * (settings.teacher_forcing != "always")
-    if given:
-        raise ConfigError(f"{given[0]} is for --task translate; {settings.task} writes no sequence.")
+def refuse_foreign_settings(settings: Settings) -> None:
+    """Raise ConfigError for a setting that was given and says nothing to the task.
+
+    Example:
+        >>> from elman.config import make_settings
+        >>> refuse_foreign_settings(make_settings({"task": "tag", "beam_size": 5}))
+        Traceback (most recent call last):
+        elman.errors.ConfigError: beam_size is for --task translate and says nothing to tag; leave it out.
+    """
+    for name, tasks in TASKS_OF.items():
+        is_given = getattr(settings, name, None) != Settings.model_fields[name].default
+        if is_given and settings.task not in tasks:
+            named = ", ".join(tasks[:-1]) + " or " * (len(tasks) > 1) + tasks[-1]
+            raise ConfigError(
+                f"{name} is for --task {named} and says nothing to {settings.task}; leave it out."
+            )
 
 
 def refuse_text_settings(settings: Settings) -> None:

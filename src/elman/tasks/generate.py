@@ -313,7 +313,7 @@ def token_scores(nats: NDArray[np.float64]) -> dict[str, float]:
         4.0
     """
     mean = _mean(nats)
-    perplexity = math.exp(mean) if mean < 700 else math.inf
+    perplexity = math.exp(mean) if not mean >= 700 else math.inf
     return {
         "loss": mean,
         "nats_per_token": mean,

@@ -112,8 +112,6 @@ def refuse_settings_of_other_tasks(settings: Settings, kind: str) -> None:
     for name, owner in (("pooling", "classify"), ("max_length", "classify"), ("crf", "tag")):
         if getattr(settings, name) is not None and getattr(settings, name) is not False:
             raise ConfigError(f"{name} is for --task {owner}; generate says what comes next at every step.")
-    if settings.class_weights != "none":
-        raise ConfigError("class_weights is for --task classify.")
     if settings.characters not in (None, "none") or settings.pairs:
         raise ConfigError(
             "characters and pairs add to what a word is read as, but what generate writes it must read "

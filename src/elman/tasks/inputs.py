@@ -82,12 +82,19 @@ class TokenInputs:
         """Return the tokens of a text."""
         if self.cut == "subwords":
             assert self.subwords is not None  # both come from `--tokens subwords`
+            # In lower case before it is cut: a piece stands for bytes, and has no lower case.
+            text = text.lower() if self.lowercase else text
             return self.subwords.cut(
                 unicodedata.normalize("NFD" if self.normal_form == "nfd" else "NFC", text)
             )
         if self.cut == "characters":
             return split_characters(text, self.normal_form)
         return tokenise(text, self.cut)
+
+    def look_up(self, tokens: Sequence[str]) -> list[str]:
+        """Return tokens as they stand in the vocabulary: in lower case, where that was asked for."""
+        is_folded = self.lowercase and self.cut != "subwords"
+        return [token.lower() for token in tokens] if is_folded else list(tokens)
 
     def join(self, tokens: Sequence[str]) -> str:
         """Return tokens as a text, the way back of `cut_text`."""
@@ -101,7 +108,7 @@ class TokenInputs:
     def encode(self, examples: Sequence[Example]) -> tuple[list[Encoded], SpellingTable | None]:
         """Return the ids of each example's tokens, and the spellings that they point into."""
         rows = [self.tokens_of(example) for example in examples]
-        folded = [[token.lower() for token in row] for row in rows] if self.lowercase else rows
+        folded = [self.look_up(row) for row in rows]
         ids = [self.vocab.ids(row) for row in folded]
         encoded = [Encoded(length=len(row), tokens=row) for row in ids]
         if self.pairs is not None:
@@ -311,11 +318,14 @@ def make_token_inputs(chosen: Settings, train: Sequence[Example]) -> TokenInputs
         normal_form=chosen.normal_form,
     )
     if chosen.tokens == "subwords":
-        inputs = replace(inputs, subwords=train_subwords(chosen, [example.input for example in train]))
+        inputs = replace(
+            inputs,
+            subwords=train_subwords(chosen, [example.input for example in train], bool(chosen.lowercase)),
+        )
     # Subwords are few already, and each is one that training text was cut into.
     is_learned = inputs.cut == "subwords"
     rows = [inputs.tokens_of(example) for example in train]
-    folded = [[token.lower() for token in row] for row in rows] if chosen.lowercase else rows
+    folded = [inputs.look_up(row) for row in rows]
     vocab = Vocab.build(
         (token for row in folded for token in row),
         min_count=1 if is_learned else chosen.min_count or 1,
@@ -336,13 +346,14 @@ def make_token_inputs(chosen: Settings, train: Sequence[Example]) -> TokenInputs
     return inputs
 
 
-def train_subwords(chosen: Settings, sequences: Sequence[Any]) -> Subwords:
+def train_subwords(chosen: Settings, sequences: Sequence[Any], lowercase: bool) -> Subwords:
     """Return who cuts texts into subwords, learned from the training texts, `max_vocab` pieces at most.
 
     Raises:
         MissingExtraError: tokenizers is not installed.
     """
     texts = [sequence if isinstance(sequence, str) else " ".join(sequence) for sequence in sequences]
+    texts = [text.lower() for text in texts] if lowercase else texts
     lines = sum(text.count("\n") + 1 for text in texts)
     return Subwords.train(texts, size=chosen.max_vocab or choose_size(lines))
 

@@ -169,7 +169,5 @@ def refuse_label_settings(settings: Settings, task: str) -> None:
     """Raise ConfigError where a setting of labels is given for a task of numbers."""
     if settings.crf:
         raise ConfigError(f"crf is for --task tag; {task} predicts numbers.")
-    if settings.class_weights != "none":
-        raise ConfigError(f"class_weights is for --task classify; {task} predicts numbers.")
     if settings.pairs and settings.embedding == "one-hot":
         raise ConfigError("pairs adds vectors to those of tokens; one-hot tokens have none (--no-pairs).")

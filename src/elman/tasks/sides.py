@@ -63,10 +63,12 @@ def make_sides(chosen: Settings, train: Sequence[Example]) -> tuple[TokenInputs,
     """
     sources = [example.input for example in train]
     targets = [example.target for example in train]
+    lowercase = bool(chosen.lowercase)
     one = chosen.tokens == chosen.target_tokens == "subwords" and chosen.shared_vocab
-    both = train_subwords(chosen, [*sources, *targets]) if one else None
-    of_source = _bare_side(chosen, chosen.tokens, sources, both)
-    of_target = replace(_bare_side(chosen, chosen.target_tokens, targets, both), lowercase=False)
+    read = [text.lower() if lowercase and isinstance(text, str) else text for text in sources]
+    both = train_subwords(chosen, [*read, *targets], False) if one else None
+    of_source = _bare_side(chosen, chosen.tokens, sources, both, lowercase)
+    of_target = _bare_side(chosen, chosen.target_tokens, targets, both, False)
     of_source = replace(of_source, vocab=_vocab(chosen, of_source, [_rows(of_source, sources)], False))
     rows = [_rows(of_target, targets)]
     if chosen.shared_vocab:
@@ -75,13 +77,15 @@ def make_sides(chosen: Settings, train: Sequence[Example]) -> tuple[TokenInputs,
     return of_source, replace(of_target, vocab=_vocab(chosen, of_target, rows, True))
 
 
-def _bare_side(chosen: Settings, cut: Any, texts: Sequence[Any], subwords: Subwords | None) -> TokenInputs:
+def _bare_side(
+    chosen: Settings, cut: Any, texts: Sequence[Any], subwords: Subwords | None, lowercase: bool
+) -> TokenInputs:
     """Return a side that can cut, and has no vocabulary yet."""
     if cut == "subwords" and subwords is None:
-        subwords = train_subwords(chosen, texts)
+        subwords = train_subwords(chosen, texts, lowercase)
     return TokenInputs(
         cut,
-        bool(chosen.lowercase),
+        lowercase,
         Vocab.build([]),
         None,
         normal_form=chosen.normal_form,
@@ -91,7 +95,7 @@ def _bare_side(chosen: Settings, cut: Any, texts: Sequence[Any], subwords: Subwo
 
 def _rows(side: TokenInputs, sequences: Sequence[Any]) -> list[list[str]]:
     rows = [side.tokens_of(Example(sequence)) for sequence in sequences]
-    return [[token.lower() for token in row] for row in rows] if side.lowercase else rows
+    return [side.look_up(row) for row in rows]
 
 
 def _vocab(chosen: Settings, side: TokenInputs, sides: list[list[list[str]]], is_target: bool) -> Vocab:

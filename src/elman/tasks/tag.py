@@ -14,7 +14,6 @@ from elman.data.example import Example
 from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.patterns.tag import Tagger
-from elman.tasks.foreign_settings import refuse_translate_settings
 from elman.tasks.inputs import TokenInputs, make_inputs
 from elman.tasks.prediction import Evaluation, Mistake, Prediction
 from elman.tasks.task import Task, choose, inference_batches, with_vectors
@@ -68,9 +67,6 @@ class Tag(Task):
         for name in ("pooling", "max_length"):
             if getattr(settings, name) is not None:
                 raise ConfigError(f"{name} is for --task classify; a tagger gives every token its tag.")
-        if settings.class_weights != "none":
-            raise ConfigError("class_weights is for --task classify.")
-        refuse_translate_settings(settings)
         if settings.tokens in ("subwords", "spaces"):
             raise ConfigError(
                 f"tokens = {settings.tokens!r} is for --task translate; a tag stands on a word."

@@ -43,7 +43,6 @@ WARMUP_STEPS = 50
 SPELLING_SIZE, CHARACTER_SIZE = 100, 32
 """Numbers that sum up a word's spelling, and numbers in a character's vector."""
 
-OF_FILL = ("hide_rate", "gap")
 
 INFERENCE_BATCH, INFERENCE_STEPS = 128, 128 * 256
 """Sequences, and steps with their padding, that a batch has at most when nothing is learned.
@@ -287,9 +286,8 @@ class Task(ABC):
 
 def choose(settings: Settings, recipe: dict[str, Any]) -> Settings:
     """Return the settings with everything that is open filled in from a recipe."""
-    for name in OF_FILL:
-        if getattr(settings, name) is not None and name not in recipe:
-            raise ConfigError(f"{name} is for --task fill; leave it out.")
+    if settings.init == "chrono":  # which draws the forget gates' biases itself
+        recipe = {name: value for name, value in recipe.items() if name != "forget_bias"}
     open_ = {name: value for name, value in recipe.items() if getattr(settings, name) is None}
     return settings.model_copy(update=open_)
 

@@ -233,15 +233,15 @@ class Translate(Task):
 
     def fit_baseline(self, train: Sequence[Example]) -> Baseline:
         """Fit the target of the most similar training source."""
-        targets = [texts_of(self.outputs, [example])[0] for example in train]
+        targets = [self.outputs.tokens_of(Example(example.target)) for example in train]
         return NearestSource.fit([self.inputs.tokens_of(example) for example in train], targets)
 
     def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, float]:
         """Return the baseline's scores, under the same names as the network's; it has no loss."""
         sources, golds = group_by_source(examples)
-        texts = baseline.predict([self.inputs.tokens_of(example) for example in sources])
-        rows = [self.outputs.tokens_of(Example(text)) for text in texts]
-        return score_outputs(self.outputs, golds, rows, texts)
+        rows = baseline.predict([self.inputs.tokens_of(example) for example in sources])
+        texts = [self.outputs.join(row) for row in rows]
+        return score_outputs(self.outputs, golds, [list(row) for row in rows], texts)
 
     def _scores(
         self, golds: Sequence[Sequence[Example]], found: Sequence[Hypothesis], texts: Sequence[str]
@@ -376,5 +376,3 @@ def _refuse_other_settings(settings: Settings, train: Sequence[Example], kind: s
         raise ConfigError(
             "characters adds spelling to words; translate reads subwords or characters instead."
         )
-    if settings.class_weights != "none":
-        raise ConfigError("class_weights is for --task classify.")

@@ -1,6 +1,7 @@
 """WRITING: a trained model reads prompts and writes on, piece by piece, as text."""
 
 import logging
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ class Writing:
     condition: Any = None
 
     def __post_init__(self) -> None:
-        if self.length < 1:
+        if self.length != int(self.length) or self.length < 1:
             raise ConfigError(f"length is {self.length}; at least 1 token to write was expected.")
         if self.stop == "":
             raise ConfigError(
@@ -91,12 +92,12 @@ def write(
     for tokens in _each_in_inference(draws):
         pieces = []
         for row, token in enumerate(tokens.tolist()):
-            text = "" if token == ENDED else joined[row].add(vocab.tokens[token])
+            text = joined[row].flush() if token == ENDED else joined[row].add(vocab.tokens[token])
             pieces.append(tails[row].add(text, is_over=token == ENDED))
         yield pieces
         if all(tail.is_over for tail in tails):
             return
-    yield [tail.add("", is_over=True) for tail in tails]
+    yield [tail.add(one.flush(), is_over=True) for tail, one in zip(tails, joined, strict=True)]
 
 
 def write_frames(task: "Generate", pattern: LanguageModel, count: int, how: Writing) -> list[list[list[int]]]:
@@ -146,6 +147,8 @@ class _Joined:
 
     def add(self, token: str) -> str:
         """Take a token, and give what it adds to the text; "" while a character lacks some of its bytes."""
+        if self.task.chosen.normal_form == "nfd":
+            return self._add_mark(token)
         self.waiting.append(token)
         text = self.task.text_of(["", token] if self.task.are_given and self.is_begun else self.waiting)
         is_cut = self.task.chosen.tokens == "subwords" and text.endswith("\ufffd")
@@ -154,12 +157,26 @@ class _Joined:
         self.is_begun, self.waiting = True, []
         return text
 
+    def _add_mark(self, token: str) -> str:
+        """Take a part of a character, and give the character before it, once it is clear that it is whole."""
+        text = self.task.text_of(self.waiting)
+        if self.task.text_of([*self.waiting, token]) == text + self.task.text_of([token]):
+            self.waiting = [token]
+            return text
+        self.waiting.append(token)
+        return ""
+
+    def flush(self) -> str:
+        """Give what waits for the rest of a character that does not come; lone bytes are no text."""
+        waiting, self.waiting = self.waiting, []
+        return self.task.text_of(waiting) if self.task.chosen.normal_form == "nfd" and waiting else ""
+
 
 class _Tail:
     """What is held back of one text, because the stop text may have begun in it."""
 
     def __init__(self, stop: str | None) -> None:
-        self.stop = stop
+        self.stop = None if stop is None else unicodedata.normalize("NFC", stop)
         self.held = ""
         self.is_over = False
 
@@ -188,7 +205,7 @@ def _read_prompt(task: "Generate", inputs: TokenInputs, prompt: str, how: Writin
         raise ConfigError(f"a prompt is a text, but {type(prompt).__name__} was given.")
     given: Any = tuple(prompt.split()) if task.are_given else prompt
     tokens = inputs.tokens_of(Example(given, where="prompt"))
-    ids = inputs.vocab.ids([token.lower() for token in tokens] if inputs.lowercase else tokens)
+    ids = inputs.vocab.ids(inputs.look_up(tokens))
     unknown = sorted(
         {token for token, found in zip(tokens, ids, strict=True) if found == inputs.vocab.unknown}
     )
@@ -226,7 +243,9 @@ def _condition(task: "Generate", how: Writing) -> Any:
 def _tokens_in(batch: Batch, num_tokens: int) -> Tensor:
     """Return which tokens stand in each row, bool [B, V]."""
     ids = batch.features["tokens"].masked().data
-    return torch.zeros(len(ids), num_tokens, dtype=torch.bool, device=ids.device).scatter(1, ids, True)
+    made = torch.zeros(len(ids), num_tokens, dtype=torch.bool, device=ids.device).scatter(1, ids, True)
+    made[:, 0] = False  # the boundary, and padding: nobody wrote them
+    return made
 
 
 def _each_in_inference(draws: Iterator[Tensor]) -> Iterator[Tensor]:
