@@ -42,7 +42,7 @@ class Scored:
 
 
 def scores(scored: Scored) -> dict[str, float]:
-    """Return every metric; those that cannot be measured are left out.
+    """Return every metric; those that cannot be measured are left out, or NaN where no truth is known.
 
     mae, mse, rmse and pinball are in the units of the data, scaled_mse and scaled_mae in standard deviations
     of each series' training part. owa is the mean of sMAPE and MASE, each over that of Naive2.
@@ -57,7 +57,9 @@ def scores(scored: Scored) -> dict[str, float]:
     """
     is_known = ~np.isnan(scored.truth)
     error = np.where(is_known, scored.forecast - scored.truth, 0.0)
-    count = max(int(is_known.sum()), 1)
+    if not is_known.any():
+        return dict.fromkeys(("mae", "mse", "rmse", "smape", "scaled_mse", "scaled_mae"), float("nan"))
+    count = int(is_known.sum())
     scaled = error / scored.deviation[:, None]
     out = {
         "mae": float(np.abs(error).sum() / count),

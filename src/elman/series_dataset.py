@@ -15,7 +15,10 @@ from elman.errors import ConfigError, DataError
 
 
 def read_source(settings: Settings, source: Any, *, name: str = "data") -> SeriesReading:
-    """Return the series of a file or of rows in memory, by the columns that the settings name."""
+    """Return the series of a file or of rows in memory, by the columns that the settings name.
+
+    Rows after a series' last value are no part of it: they hold covariates at most, which stay known.
+    """
     if isinstance(source, SeriesReading):
         return source
     if settings.input is not None:
@@ -23,7 +26,7 @@ def read_source(settings: Settings, source: Any, *, name: str = "data") -> Serie
             "input is not for forecast; name the columns to forecast with --target, and those that are known "
             "ahead with --known-future."
         )
-    return read_series(
+    reading = read_series(
         source,
         target=split_names(settings.target),
         known_future=split_names(settings.known_future),
@@ -32,6 +35,9 @@ def read_source(settings: Settings, source: Any, *, name: str = "data") -> Serie
         columns=split_names(settings.columns) or None,
         name=name,
     )
+    # A series without any value stays as it is, to be refused by its name.
+    series = [one.without_future() if one.has_truth() else one for one in reading.series]
+    return replace(reading, series=series)
 
 
 def read_series_file(settings: Settings, source: Any) -> Reading:
@@ -98,6 +104,13 @@ def read_parts(
         more = read_source(settings, source, name=part).series
         parts[part] = _following(history, more, _name(source))
         history |= {one.name: one for one in parts[part]}
+    for part in ("valid", "test"):
+        if parts[part] and not any(one.has_truth() for one in parts[part]):
+            where = parts[part][0].where if shares[part] is not None else _name(sources[part])
+            raise DataError(
+                f"{where}: no series has a value in the rows that the {part} part would score; give values "
+                f"there, or other rows to the {part} part."
+            )
     return (
         {part: [Example(one, None, one.where) for one in rows] for part, rows in parts.items()},
         settings,

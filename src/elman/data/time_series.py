@@ -88,6 +88,10 @@ class TimeSeries:
         stop = int(present[-1]) + 1 if len(present) else 0
         return replace(self, values=self.values[:stop])
 
+    def has_truth(self) -> bool:
+        """Say whether any row that may be forecast holds a value."""
+        return not bool(np.isnan(self.values[self.first or 0 :]).all())
+
 
 def join(before: TimeSeries, after: TimeSeries) -> TimeSeries:
     """Return one series going on in another; what is new may be forecast, the rest is its context.

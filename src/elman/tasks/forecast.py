@@ -258,6 +258,11 @@ class Forecast(Task):
     def _scored_windows(self, examples: Sequence[Example]) -> tuple[list[TimeSeries], Windows]:
         """Return the series with the first row that is scored, and the windows from there on."""
         series = [self._with_first(self._series_of(example)) for example in examples]
+        if not any(one.has_truth() for one in series):
+            raise DataError(
+                f"{series[0].where}: no series has a value in the rows to be scored; values after the "
+                "training data's last time were expected."
+            )
         return series, Windows(series, self.context, self.horizon, most=MOST_SCORED)
 
     def _with_first(self, series: TimeSeries) -> TimeSeries:

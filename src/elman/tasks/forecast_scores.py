@@ -71,7 +71,7 @@ def forecast_windows(pattern: Forecaster, reader: Reader, windows: Iterable[Wind
     """Return what a network says of windows, not calibrated."""
     taken, points, quantiles, scores, targets = [], [], [], [], []
     for window in windows:
-        numbers = reader.numbers(window)
+        numbers = reader.numbers(window)  # of the whole horizon, so that its covariates are asked for
         found = scores_of(pattern, numbers)
         taken.append(window)
         scores.append(found)
@@ -83,7 +83,10 @@ def forecast_windows(pattern: Forecaster, reader: Reader, windows: Iterable[Wind
         quantiles.append(spread)
     said = Said.of(taken, np.concatenate(points), reader)
     with torch.no_grad():
-        loss = float(pattern.loss_of(torch.cat(scores), torch.cat(targets)))
+        target = torch.cat(targets)
+        loss = float(pattern.loss_of(torch.cat(scores), target))
+    if target.isnan().all():
+        loss = float("nan")  # nothing was measured
     return replace(said, quantiles=np.concatenate(quantiles), loss=loss)
 
 

@@ -1,0 +1,55 @@
+"""The parts of a forecasting set: which rows are scored, what is known there, and what is shown of them."""
+
+import numpy as np
+import pytest
+from tiny_series import FAST, seasonal, write_series
+
+import elman
+from elman import forecast_metrics
+from elman.errors import DataError
+from elman.forecast_metrics import Scored
+
+
+def train(path, **settings):
+    return elman.train(**(FAST | {"train": str(path)} | settings))
+
+
+def with_temp(path, count=90, ahead=0, seed=0, **more):
+    """Write a load that follows a temperature; the last `ahead` rows know the temperature alone."""
+    temp = np.random.default_rng(seed).normal(size=count)
+    load = seasonal(count, seed) + temp
+    load[count - ahead :] = np.nan
+    return write_series(path, load=load, temp=temp, **more)
+
+
+# Rows without a truth
+
+
+def test_rows_after_the_last_value_are_no_held_out_part(tmp_path):
+    settings = {"horizon": 6, "target": "load", "known_future": "temp", "valid": 0.1, "test": 0.2}
+    cut = train(write_series(tmp_path / "cut.csv", **columns_of(tmp_path, 84)), **settings)
+    ahead = train(with_temp(tmp_path / "ahead.csv", 90, 6), **settings)
+    assert ahead.result["valid"] == cut.result["valid"] and ahead.result["test"] == cut.result["test"]
+    assert ahead.result["valid"]["mae"] > 0
+
+
+def columns_of(folder, count):
+    """Return the first rows of `with_temp`'s columns."""
+    temp = np.random.default_rng(0).normal(size=90)
+    return {"load": (seasonal(90, 0) + temp)[:count], "temp": temp[:count]}
+
+
+def test_scores_where_nothing_is_known_are_no_numbers():
+    nothing = np.full((2, 3), np.nan)
+    found = forecast_metrics.scores(Scored(nothing, np.zeros((2, 3)), np.ones(2), np.ones(2)))
+    assert found and all(np.isnan(value) for value in found.values())
+
+
+def test_a_part_without_any_truth_is_refused_before_training(tmp_path):
+    path = with_temp(tmp_path / "a.csv")
+    empty = write_series(tmp_path / "e.csv", 90, load=np.full(6, np.nan), temp=np.ones(6))
+    with pytest.raises(DataError, match=r"e\.csv: no series has a value in the rows that the test part"):
+        train(path, target="load", test=str(empty))
+    run = train(path, target="load")
+    with pytest.raises(DataError, match="no series has a value in the rows to be scored"):
+        run.evaluate(str(empty))
