@@ -120,15 +120,25 @@ def test_recursive_with_a_horizon_of_one_is_direct_with_a_horizon_of_one(differe
     assert direct.predict_file(path) == recursive.predict_file(path)
 
 
-def test_a_recursive_forecast_is_one_step_forecasts_fed_back(tmp_path):
-    path = str(write_series(tmp_path / "a.csv", a=seasonal(120)))
-    run = elman.train(train=path, recursive=True, interval="none", **FAST)
+@pytest.mark.parametrize("covariates", [{}, {"calendar": True}, {"known_future": "k"}])
+def test_a_recursive_forecast_is_one_step_forecasts_fed_back(covariates, tmp_path):
+    known = np.random.default_rng(0).normal(size=120)
+    path = str(write_series(tmp_path / "a.csv", a=seasonal(120), k=known))
+    settings = FAST | {"target": "a", "test": 0.2} | covariates
+    run = elman.train(train=path, recursive=True, interval="none", **settings)
+    assert np.isfinite(run.result["test"]["mae"])
     history = list(seasonal(30, 3))
-    [whole] = run.predict_file(write_series(tmp_path / "history.csv", a=np.array(history)))
+
+    def say():
+        values = np.array(history + [np.nan] * 3)
+        [said] = run.predict_file(write_series(tmp_path / "history.csv", a=values, k=known[: len(values)]))
+        return said.prediction
+
+    whole = say()
     for step in range(3):
-        [next_one] = run.predict_file(write_series(tmp_path / "history.csv", a=np.array(history)))
-        assert next_one.prediction[0] == whole.prediction[step]
-        history.append(next_one.prediction[0])
+        next_one = say()[0]
+        assert next_one == whole[step]
+        history.append(next_one)
 
 
 @pytest.mark.parametrize("factor", [2.0**-20, 2.0**10])

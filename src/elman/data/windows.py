@@ -8,7 +8,7 @@ Shape legend: N windows, C context, H horizon, K covariates.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,8 @@ class Window:
         context: what is read, missing values filled with the last one before; NaN before the first, *[N, C]*.
         observed: where a value was read and not filled, *[N, C]*.
         target: what is to be forecast, NaN where it is missing or the context holds no value, *[N, H]*.
-        known: covariates over context and horizon, *[N, C + H, K]*; None: there are none.
+        known: covariates over context and horizon, NaN before the first row, *[N, C + H, K]*; None: there
+            are none.
         series: which series each window is of, *[N]*.
         origin: the first row of the horizon, in that series, *[N]*.
     """
@@ -38,6 +39,12 @@ class Window:
     known: Floats | None
     series: Ids
     origin: Ids
+
+    def until(self, horizon: int) -> "Window":
+        """Return the same windows with a shorter horizon."""
+        stop = self.context.shape[1] + horizon
+        known = None if self.known is None else self.known[:, :stop]
+        return replace(self, target=self.target[:, :horizon], known=known)
 
 
 class Windows:

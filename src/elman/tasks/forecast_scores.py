@@ -72,6 +72,8 @@ def forecast_windows(pattern: Forecaster, reader: Reader, windows: Iterable[Wind
     taken, points, quantiles, scores, targets = [], [], [], [], []
     for window in windows:
         numbers = reader.numbers(window)  # of the whole horizon, so that its covariates are asked for
+        if pattern.horizon < horizon:
+            numbers = reader.numbers(window.until(pattern.horizon))
         found = scores_of(pattern, numbers)
         taken.append(window)
         scores.append(found)
