@@ -227,3 +227,16 @@ def test_a_part_of_a_series_is_not_changed_by_what_is_around_it():
     changed = replace(whole, values=np.concatenate([values[:30], values[30:] + 5]))
     one, other = (Windows([each], 6, 2).take(np.arange(8)) for each in (whole, changed))
     assert np.array_equal(one.context, other.context) and np.array_equal(one.target, other.target)
+
+
+@given(st.integers(5, 11), st.integers(1, 40))
+def test_the_covariates_of_a_short_series_are_its_own_alone(length, other_length):
+    known = np.arange(float(length))[:, None]
+    mine = TimeSeries("a", seasonal(length), Clock("rows"), known=known, first=length - 1)
+    count = 20 + other_length
+    mate = TimeSeries("b", seasonal(count), Clock("rows"), known=np.full((count, 1), 1e6), first=count - 1)
+    alone = Windows([mine], 12, 1).take(np.arange(1))
+    after = Windows([mate, mine], 12, 1).take(np.arange(1, 2))
+    np.testing.assert_array_equal(after.known, alone.known)
+    padded = 12 - (length - 1)
+    assert np.isnan(after.known[0, :padded]).all() and np.array_equal(after.known[0, padded:], known)

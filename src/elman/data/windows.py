@@ -139,7 +139,8 @@ class Windows:
         if not observed.all():
             context = fill_forward(context)
             target = np.where(np.isnan(context[:, -1:]), np.nan, target)
-        known = None if self._known is None else self._known[flat]
+        # Nothing is known of rows before a series: what stands at `flat` there is another one's.
+        known = None if self._known is None else np.where(before[:, :, None], np.nan, self._known[flat])
         return Window(context, observed, target, known, series, origin)
 
 
