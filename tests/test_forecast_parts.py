@@ -1,11 +1,14 @@
 """The parts of a forecasting set: which rows are scored, what is known there, and what is shown of them."""
 
+import json
+
 import numpy as np
 import pytest
 from tiny_series import FAST, seasonal, write_series
 
 import elman
 from elman import forecast_metrics
+from elman.cli import main
 from elman.errors import DataError
 from elman.forecast_metrics import Scored
 
@@ -53,3 +56,30 @@ def test_a_part_without_any_truth_is_refused_before_training(tmp_path):
     run = train(path, target="load")
     with pytest.raises(DataError, match="no series has a value in the rows to be scored"):
         run.evaluate(str(empty))
+
+
+# What is shown when a training is over
+
+
+def test_a_training_with_covariates_ends_in_samples_whose_covariates_are_known(tmp_path, capsys):
+    path, out = str(with_temp(tmp_path / "a.csv", 120)), str(tmp_path / "run")
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in FAST.items()]
+    flags += ["--target=load", "--known-future=temp", "--test=0.3"]
+    assert main(["train", "--train", path, "--out", out, "--backtest=2", *flags]) == 0
+    assert "from the test part" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "run" / "result.json").read_text())["backtest"]) == 2
+    part = str(tmp_path / "part")
+    assert main(["train", "--train", path, "--out", part, "--max-minutes=0.000001", *flags]) == 0
+    assert main(["train", "--resume", part]) == 0
+    assert (tmp_path / "part" / "model.safetensors").read_bytes() == (
+        tmp_path / "run" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_the_samples_are_asked_a_horizon_before_the_end(tmp_path):
+    values = seasonal(100)
+    values[96] = np.nan
+    run = train(write_series(tmp_path / "a.csv", load=values), test=0.2)
+    [asked] = run.task.ask(run.held_out)
+    assert len(asked.input) == 96 and asked.input.values[-1] == values[95]
+    np.testing.assert_array_equal(asked.target, values[96:99])

@@ -121,6 +121,21 @@ class Forecast(Task):
             input_dropout=chosen.input_dropout,
         )
 
+    def ask(self, examples: Sequence[Example]) -> list[Example]:
+        """Return series that end a horizon before they do, at a value; what came after is the target.
+
+        The covariates of the rows cut off are known.
+        """
+        asked = []
+        for example in examples:
+            one = example.input
+            ends = np.flatnonzero(~np.isnan(one.values[: max(0, len(one) - self.horizon)])) + 1
+            if len(ends):
+                end = int(ends[-1])
+                cut = replace(one, values=one.values[:end])
+                asked.append(replace(example, input=cut, target=one.values[end : end + self.horizon]))
+        return asked
+
     def predict(self, pattern: Forecaster, examples: Sequence[Example]) -> list[Prediction]:
         """Return what comes after the end of each example's series."""
         series = [self._after_the_end(self._series_of(example)) for example in examples]
