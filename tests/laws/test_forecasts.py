@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tiny_series import FAST, seasonal, write_series
 
 import elman
+from elman.data.example import Example
 from elman.data.time_series import TimeSeries
 from elman.data.timestamps import Clock
 from elman.data.windows import Windows
@@ -61,6 +62,22 @@ def test_what_comes_after_the_origin_changes_nothing(run, origin, seed):
     assert np.array_equal(one[0][:before], other[0][:before])
     assert np.array_equal(one[1][:before], other[1][:before])
     assert not np.array_equal(one[0][before:], other[0][before:])
+
+
+@given(st.integers(13, 77), st.floats(2, 1e6))
+def test_what_comes_after_the_origin_changes_nothing_in_a_series_that_training_did_not_see(
+    run, origin, factor
+):
+    values = seasonal(80, 5)
+    changed = np.concatenate([values[:origin], factor * values[origin:]])
+    found = []
+    for each in (values, changed):
+        series, windows = run.task._scored_windows([Example(series_of(each, "unseen"))])
+        assert windows.locate(np.arange(1))[1] == run.task.context
+        found.append(points(run, series))
+    before = origin - run.task.context + 1  # windows whose origin is at or before that row
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one[:before], other[:before])
 
 
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=6), st.integers(0, 2**31))

@@ -285,7 +285,9 @@ class Forecast(Task):
         if series.first is not None:
             return series
         scale = self.inputs.scales.get(series.name)
-        if scale is None or series.clock.unit == "rows":
+        if scale is None:
+            return replace(series, first=self._first_of_unseen(series))
+        if series.clock.unit == "rows":
             return replace(series, first=0)
         first = max(0, series.row_at(scale.end))
         if len(series) - first < self.horizon:
@@ -295,6 +297,15 @@ class Forecast(Task):
                 f"horizon is {self.horizon}, and earlier rows are context only."
             )
         return replace(series, first=first)
+
+    def _first_of_unseen(self, series: TimeSeries) -> int:
+        """Return where scores begin in a series that training did not see: the rows before are its scale.
+
+        A context, or as much of one as leaves a horizon, and one value at least.
+        """
+        present = np.flatnonzero(~np.isnan(series.values))
+        least = int(present[0]) + 1 if len(present) else len(series)
+        return max(least, min(self.context, len(series) - self.horizon))
 
     def _series_of(self, example: Example) -> TimeSeries:
         """Return an example's series; numbers in memory become one."""

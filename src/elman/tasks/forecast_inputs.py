@@ -94,9 +94,11 @@ class ForecastInputs:
         return cls(series[0].clock, {one.name: Scale.fit(one) for one in series}, known)
 
     def scale_of(self, series: TimeSeries) -> Scale:
-        """Return the scale of a series; one that was not in the training data is measured on its context."""
+        """Return the scale of a series; one that was not in the training data is measured before its part."""
         scale = self.scales.get(series.name)
-        return scale if scale is not None else Scale.fit(series.part(0, series.first or len(series)))
+        if scale is not None:
+            return scale
+        return Scale.fit(series.part(0, len(series) if series.first is None else series.first))
 
     def num_known(self, calendar: bool) -> int:
         """Return how many covariates a row has."""
