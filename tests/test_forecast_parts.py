@@ -58,6 +58,25 @@ def test_a_part_without_any_truth_is_refused_before_training(tmp_path):
         run.evaluate(str(empty))
 
 
+# Rows that training has seen
+
+
+def test_rows_of_the_validation_part_are_not_scored_by_evaluate(tmp_path):
+    values = seasonal(150)
+    path = write_series(tmp_path / "all.csv", load=values)
+    run = train(path, valid=0.2, test=0.2, out=tmp_path / "run")
+    for each in (run, elman.load(tmp_path / "run")):
+        found = each.evaluate(str(path)).metrics
+        assert found["mae"] == run.result["test"]["mae"] and found["windows"] == 30 - 3 + 1
+    valid_file = train(
+        write_series(tmp_path / "early.csv", load=values[:90]),
+        valid=str(write_series(tmp_path / "late.csv", 90, load=values[90:120])),
+    )
+    assert valid_file.evaluate(str(path)).metrics["windows"] == 30 - 3 + 1
+    with pytest.raises(DataError, match=r"has 0 rows after .* last time .2024-01-05 23:00:00"):
+        valid_file.evaluate(str(write_series(tmp_path / "seen.csv", load=values[:120])))
+
+
 # What is shown when a training is over
 
 

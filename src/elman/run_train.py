@@ -147,6 +147,7 @@ def _train(
         announce(note)
     data = _same_data(folder, stored, dataset.to_json(), settings)
     task = TASKS[str(settings.task)].prepare(dataset.name_columns(settings), dataset.train, dataset.kind)
+    task.remember_validation(dataset.valid)
     batches = task.batches(dataset.train)
     task.choose_lengths(batches.num_batches)
     for line in task.choices(settings):

@@ -64,6 +64,11 @@ class TimeSeries:
             first=first,
         )
 
+    @property
+    def end(self) -> int:
+        """The place on the clock after the last value."""
+        return self.start + len(self) * self.clock.step
+
     def time(self, row: int) -> str:
         """Return when a row is (it may lie after the last one), as it is written."""
         return self.clock.text(self.start + row * self.clock.step)

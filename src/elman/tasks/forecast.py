@@ -91,6 +91,11 @@ class Forecast(Task):
         """Return the task of a run."""
         return cls(chosen, ForecastInputs.from_json(values["inputs"]))
 
+    def remember_validation(self, valid: Sequence[Example]) -> None:
+        """Note where each series' validation part ends: rows up to there are never scored again."""
+        ends = {one.input.name: one.input.end for one in valid if one.input.name in self.inputs.scales}
+        self.inputs = replace(self.inputs, seen=ends)
+
     def batches(self, examples: Sequence[Example]) -> WindowBatches:
         """Return every window of the examples."""
         series = [example.input for example in examples]
@@ -281,7 +286,11 @@ class Forecast(Task):
         return series, Windows(series, self.context, self.horizon, most=MOST_SCORED)
 
     def _with_first(self, series: TimeSeries) -> TimeSeries:
-        """Return a series whose rows at or before the training data's last time are context only."""
+        """Return a series whose rows at or before the training data's last time are context only.
+
+        The training data are the training and the validation part: weights were chosen and intervals
+        calibrated by the second.
+        """
         if series.first is not None:
             return series
         scale = self.inputs.scales.get(series.name)
@@ -289,11 +298,12 @@ class Forecast(Task):
             return replace(series, first=self._first_of_unseen(series))
         if series.clock.unit == "rows":
             return replace(series, first=0)
-        first = max(0, series.row_at(scale.end))
+        end = self.inputs.seen.get(series.name, scale.end)
+        first = max(0, series.row_at(end))
         if len(series) - first < self.horizon:
             raise DataError(
                 f"{series.where}: series {series.name!r} has {max(0, len(series) - first):,} rows after the "
-                f"training data's last time ({series.clock.text(scale.end - series.clock.step)}); the "
+                f"training data's last time ({series.clock.text(end - series.clock.step)}); the "
                 f"horizon is {self.horizon}, and earlier rows are context only."
             )
         return replace(series, first=first)

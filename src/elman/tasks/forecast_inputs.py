@@ -58,7 +58,7 @@ class Scale:
         # Not variance == 0: the mean of a constant 0.1 is off by rounding.
         is_constant = values.min() == values.max()
         deviation = 1.0 if is_constant else float(values.std()) or 1.0
-        return cls(float(values.mean()), deviation, series.start + len(series) * series.clock.step)
+        return cls(float(values.mean()), deviation, series.end)
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,14 @@ class ForecastInputs:
         clock: the steps of the training data.
         scales: what is known of each training series, by its name.
         known: the scale of each covariate that is known ahead; None: there is none.
+        seen: the place on the clock after the last row of each training series that weights or calibration
+            were chosen by: the end of its validation part.
     """
 
     clock: Clock
     scales: dict[str, Scale] = field(repr=False)
     known: Standardiser | None = None
+    seen: dict[str, int] = field(default_factory=dict, repr=False)
 
     kind = "series"
     num_columns = 1
@@ -112,6 +115,7 @@ class ForecastInputs:
             "clock": self.clock.to_json(),
             "scales": {name: [one.mean, one.deviation, one.end] for name, one in self.scales.items()},
             "known": None if self.known is None else self.known.to_json(),
+            "seen": self.seen,
         }
 
     @classmethod
@@ -121,6 +125,7 @@ class ForecastInputs:
             Clock(**values["clock"]),
             {name: Scale(*numbers) for name, numbers in values["scales"].items()},
             None if values["known"] is None else Standardiser.from_json(values["known"]),
+            values["seen"],
         )
 
 

@@ -133,6 +133,9 @@ class Task(ABC):
         """Return what the network makes by itself, (how, what), for the report; nothing for most tasks."""
         return []
 
+    def remember_validation(self, valid: Sequence[Example]) -> None:  # noqa: B027
+        """Note what a run must know of its validation part later; nothing for most tasks."""
+
     def ask(self, examples: Sequence[Example]) -> list[Example]:
         """Return held-out examples as a person would put them, with what is right as their target."""
         return list(examples)
