@@ -77,6 +77,22 @@ def test_rows_of_the_validation_part_are_not_scored_by_evaluate(tmp_path):
         valid_file.evaluate(str(write_series(tmp_path / "seen.csv", load=values[:120])))
 
 
+def test_series_with_fewer_new_rows_than_the_horizon_are_left_out_and_told(tmp_path, capsys, caplog):
+    columns = {name: seasonal(120, seed) for seed, name in enumerate("ab")}
+    new = {"a": seasonal(12, 5), "b": np.concatenate([seasonal(2, 6), np.full(10, np.nan)])}
+    path, more = write_series(tmp_path / "a.csv", **columns), write_series(tmp_path / "n.csv", 120, **new)
+    run = train(path, test=str(more))
+    assert "test: not scored: 1 of 2 series have fewer than 3 new rows" in capsys.readouterr().err
+    assert run.result["test"]["windows"] == 12 - 3 + 1
+    assert run.evaluate(str(more)).metrics["windows"] > 0
+    assert "not scored: 1 of 2 series have fewer than 3 new rows" in caplog.text
+    few = str(write_series(tmp_path / "f.csv", 120, **{name: values[:2] for name, values in new.items()}))
+    with pytest.raises(DataError, match=r"f\.csv: no series has 3 rows \(the horizon\) after"):
+        train(path, test=few)
+    with pytest.raises(DataError, match="has 2 rows after the training data's last time"):
+        run.evaluate(few)
+
+
 # What is shown when a training is over
 
 

@@ -9,7 +9,7 @@ from elman.config import Settings, split_names
 from elman.data.example import Example, Reading
 from elman.data.read_series import SeriesReading, read_series
 from elman.data.seasons import horizon_of, season_of
-from elman.data.time_series import TimeSeries, join
+from elman.data.time_series import TimeSeries, join, too_few_rows
 from elman.data.time_split import hold_out
 from elman.errors import ConfigError, DataError
 
@@ -102,8 +102,12 @@ def read_parts(
         if source is None or shares[part] is not None:
             continue
         more = read_source(settings, source, name=part).series
-        parts[part] = _following(history, more, _name(source))
-        history |= {one.name: one for one in parts[part]}
+        joined = _following(history, more)
+        parts[part] = _long_enough(joined, horizon, _name(source))
+        if len(parts[part]) < len(joined):
+            short = len(joined) - len(parts[part])
+            notes.append(f"{part}: {too_few_rows(short, len(joined), horizon)}")
+        history |= {one.name: one for one in joined}
     for part in ("valid", "test"):
         if parts[part] and not any(one.has_truth() for one in parts[part]):
             where = parts[part][0].where if shares[part] is not None else _name(sources[part])
@@ -118,18 +122,25 @@ def read_parts(
     )
 
 
-def _following(history: Mapping[str, TimeSeries], more: Sequence[TimeSeries], where: str) -> list[TimeSeries]:
-    """Return series going on from what is known of them; those with no new row are left out."""
-    joined = [
-        join(history[one.name], one) if one.name in history else replace(one, first=None) for one in more
-    ]
-    new = [one for one in joined if one.first is None or len(one) > one.first]
-    if not new:
+def _following(history: Mapping[str, TimeSeries], more: Sequence[TimeSeries]) -> list[TimeSeries]:
+    """Return series going on from what is known of them."""
+    return [join(history[one.name], one) if one.name in history else replace(one, first=None) for one in more]
+
+
+def _long_enough(series: Sequence[TimeSeries], horizon: int, where: str) -> list[TimeSeries]:
+    """Return the series with a horizon's new rows."""
+    if not any(one.num_new for one in series):
         raise DataError(
             f"{where}: has no row after the last time of the data before it, so nothing can be scored; rows "
             "at or before that time are context only."
         )
-    return new
+    long_enough = [one for one in series if one.num_new >= horizon]
+    if not long_enough:
+        raise DataError(
+            f"{where}: no series has {horizon} rows (the horizon) after the last time of the data before it, "
+            "so nothing can be scored; give more rows, or lower --horizon."
+        )
+    return long_enough
 
 
 def _name(source: Any) -> str:

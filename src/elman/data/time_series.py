@@ -65,6 +65,11 @@ class TimeSeries:
         )
 
     @property
+    def num_new(self) -> int:
+        """Rows that may be forecast."""
+        return max(0, len(self) - (self.first or 0))
+
+    @property
     def end(self) -> int:
         """The place on the clock after the last value."""
         return self.start + len(self) * self.clock.step
@@ -96,6 +101,11 @@ class TimeSeries:
     def has_truth(self) -> bool:
         """Say whether any row that may be forecast holds a value."""
         return not bool(np.isnan(self.values[self.first or 0 :]).all())
+
+
+def too_few_rows(count: int, total: int, horizon: int) -> str:
+    """Return what is said of series that cannot be scored."""
+    return f"not scored: {count:,} of {total:,} series have fewer than {horizon} new rows (the horizon)"
 
 
 def join(before: TimeSeries, after: TimeSeries) -> TimeSeries:

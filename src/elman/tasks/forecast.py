@@ -1,5 +1,6 @@
 """FORECAST: many-to-future. What a series does next, with intervals, beside what simple methods say."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -12,7 +13,7 @@ from elman.baselines.forecasting import LATE_SHARE, Block
 from elman.config import Settings, split_names
 from elman.data.example import Example
 from elman.data.read_series import read_series
-from elman.data.time_series import TimeSeries
+from elman.data.time_series import TimeSeries, too_few_rows
 from elman.data.vocab import Vocab
 from elman.data.windows import Window, Windows
 from elman.errors import ConfigError, DataError
@@ -33,6 +34,8 @@ MOST_SCORED = 20_000
 
 MOST_FITTED = 100_000
 """Windows that the linear baseline is fitted on at most."""
+
+logger = logging.getLogger("elman")
 
 HISTORY_SHOWN = 2
 """Horizons of history in a picture."""
@@ -172,6 +175,9 @@ class Forecast(Task):
     def evaluate(self, pattern: Forecaster, examples: Sequence[Example]) -> Evaluation:
         """Score the forecasts from every origin in the part, or from equally distant ones."""
         series, windows = self._scored_windows(examples)
+        is_new = any(isinstance(it.input, TimeSeries) and it.input.first is None for it in examples)
+        if is_new and len(series) < len(examples):  # of the parts of a training it was told before
+            logger.warning(too_few_rows(len(examples) - len(series), len(examples), self.horizon))
         return self._evaluation(pattern, series, windows, self._forecast(pattern, series, windows))
 
     def _evaluation(
@@ -211,7 +217,7 @@ class Forecast(Task):
 
     def _blocks(self, examples: Sequence[Example], *, most: int, is_late: bool | None) -> Iterator[Block]:
         """Yield windows as simple forecasts take them; `is_late` None: the last of each series are."""
-        series = [self._with_first(self._series_of(example)) for example in examples]
+        series = self._scored(examples)
         reader = Reader(self.inputs, series, self.chosen)
         order = {name: place for place, name in enumerate(self.inputs.scales)}
         own = np.array([order.get(one.name, -1) for one in series])
@@ -277,13 +283,26 @@ class Forecast(Task):
 
     def _scored_windows(self, examples: Sequence[Example]) -> tuple[list[TimeSeries], Windows]:
         """Return the series with the first row that is scored, and the windows from there on."""
-        series = [self._with_first(self._series_of(example)) for example in examples]
+        series = self._scored(examples)
         if not any(one.has_truth() for one in series):
             raise DataError(
                 f"{series[0].where}: no series has a value in the rows to be scored; values after the "
                 "training data's last time were expected."
             )
         return series, Windows(series, self.context, self.horizon, most=MOST_SCORED)
+
+    def _scored(self, examples: Sequence[Example]) -> list[TimeSeries]:
+        """Return the series that hold a horizon's rows to be scored, each with the first of them."""
+        series = [self._with_first(self._series_of(example)) for example in examples]
+        scored = [one for one in series if one.num_new >= self.horizon]
+        if series and not scored:
+            one = max(series, key=lambda one: one.num_new)
+            raise DataError(
+                f"{one.where}: series {one.name!r} has {one.num_new:,} rows after the training data's last "
+                f"time ({one.time((one.first or 0) - 1)}), others no more; the horizon is {self.horizon}, "
+                "and earlier rows are context only."
+            )
+        return scored
 
     def _with_first(self, series: TimeSeries) -> TimeSeries:
         """Return a series whose rows at or before the training data's last time are context only.
@@ -299,14 +318,7 @@ class Forecast(Task):
         if series.clock.unit == "rows":
             return replace(series, first=0)
         end = self.inputs.seen.get(series.name, scale.end)
-        first = max(0, series.row_at(end))
-        if len(series) - first < self.horizon:
-            raise DataError(
-                f"{series.where}: series {series.name!r} has {max(0, len(series) - first):,} rows after the "
-                f"training data's last time ({series.clock.text(end - series.clock.step)}); the "
-                f"horizon is {self.horizon}, and earlier rows are context only."
-            )
-        return replace(series, first=first)
+        return replace(series, first=max(0, series.row_at(end)))
 
     def _first_of_unseen(self, series: TimeSeries) -> int:
         """Return where scores begin in a series that training did not see: the rows before are its scale.
