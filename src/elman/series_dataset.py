@@ -109,17 +109,21 @@ def read_parts(
             notes.append(f"{part}: {too_few_rows(short, len(joined), horizon)}")
         history |= {one.name: one for one in joined}
     for part in ("valid", "test"):
-        if parts[part] and not any(one.has_truth() for one in parts[part]):
-            where = parts[part][0].where if shares[part] is not None else _name(sources[part])
-            raise DataError(
-                f"{where}: no series has a value in the rows that the {part} part would score; give values "
-                f"there, or other rows to the {part} part."
-            )
+        _check_truth(part, parts[part], None if shares[part] is not None else _name(sources[part]))
     return (
         {part: [Example(one, None, one.where) for one in rows] for part, rows in parts.items()},
         settings,
         notes,
     )
+
+
+def _check_truth(part: str, series: Sequence[TimeSeries], where: str | None) -> None:
+    """Refuse a part in which nothing could be scored."""
+    if series and not any(one.has_truth() for one in series):
+        raise DataError(
+            f"{where or series[0].where}: no series has a value in the rows that the {part} part would "
+            f"score; give values there, or other rows to the {part} part."
+        )
 
 
 def _following(history: Mapping[str, TimeSeries], more: Sequence[TimeSeries]) -> list[TimeSeries]:

@@ -7,19 +7,16 @@ that say NA, NaN, null or None.
 
 import math
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from elman.data.categories import Row
-from elman.data.columns import Columns, check_names, find_column
-from elman.data.in_memory import table_from
-from elman.data.lines import absent
-from elman.data.table import TABLES
+from elman.data.columns import find_column
+from elman.data.series_table import SeriesTable, open_table, to_number
 from elman.data.time_series import TimeSeries
 from elman.data.timestamps import (
     MIXED_SHARE,
@@ -30,11 +27,7 @@ from elman.data.timestamps import (
     parse_moment,
     positions_on,
 )
-from elman.data.values import show
 from elman.errors import DataError
-
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
-"""What stands for a missing number, in any case."""
 
 TIME_NAMES = frozenset({"date", "datetime", "day", "ds", "month", "step", "t", "time", "timestamp", "year"})
 """A column of numbers with one of these names, in any case, is taken for times if its numbers rise."""
@@ -86,19 +79,6 @@ class SeriesReading:
 
 
 @dataclass
-class _Table:
-    """A table that can be read more than once."""
-
-    name: str
-    names: list[str]
-    open: Callable[[], Iterator[Row]]
-
-    def place_of(self, number: int) -> str:
-        """Return where a row stands, counted from 0."""
-        return next(islice(self.open(), number, None))[0]
-
-
-@dataclass
 class _Rows:
     """The rows of one series, while they are read."""
 
@@ -141,53 +121,15 @@ def read_series(
         >>> reading.series[0].values.tolist(), reading.columns.time, reading.notes[0]
         ([1.0, 2.0, nan, 4.0], 'day', 'time: column day, one row a day')
     """
-    table = _open(source, columns, name)
+    table = open_table(source, columns, name)
     chosen = _choose(table, target, known_future, series_id, time)
     rows, is_number = _collect(table, chosen)
     series, notes = _on_a_grid(table, chosen, rows, is_number)
     return SeriesReading(series, chosen, notes)
 
 
-def _open(source: Any, columns: Sequence[str] | None, name: str) -> _Table:
-    if not isinstance(source, str | Path):
-        return _in_memory(source, name)
-    if not Path(source).exists():
-        raise DataError(absent(source))
-    opener = TABLES.get(str(source).lower().rpartition(".")[2])
-    if opener is None:
-        known = ", ".join(f".{suffix}" for suffix in TABLES)
-        raise DataError(f"{source}: is no table; forecast reads {known}. The extension names the format.")
-
-    def everything(names: Sequence[str], where: str) -> Columns:
-        check_names(names, where=where)
-        return Columns(list(names), list(range(len(names))), None)
-
-    def again() -> Iterator[Row]:
-        return opener(source, columns, everything)[1]
-
-    return _Table(str(source), opener(source, columns, everything)[0].names, again)
-
-
-def _in_memory(source: Any, name: str) -> _Table:
-    if isinstance(source, np.ndarray) or (
-        isinstance(source, list | tuple) and source and isinstance(source[0], int | float)
-    ):
-        numbers = np.asarray(source, np.float64)
-        numbers = numbers[:, None] if numbers.ndim == 1 else numbers
-        names = ["value"] if numbers.shape[1] == 1 else [f"value{n + 1}" for n in range(numbers.shape[1])]
-        table: tuple[list[str], Sequence[Sequence[Any]]] | None = (names, numbers.tolist())
-    else:
-        table = table_from(source, name)
-    if table is None:
-        raise DataError(
-            f"{name}: its rows are no dicts; a file, a DataFrame, dicts or an array of numbers was expected."
-        )
-    names, cells = table
-    return _Table(name, names, lambda: ((f"{name}: row {n}", row) for n, row in enumerate(cells, 1)))
-
-
 def _choose(
-    table: _Table, target: Sequence[str], known: Sequence[str], series_id: str | None, time: str | None
+    table: SeriesTable, target: Sequence[str], known: Sequence[str], series_id: str | None, time: str | None
 ) -> SeriesColumns:
     """Return the columns as asked, with those left open seen from the first rows."""
     names, where = table.names, table.name
@@ -241,36 +183,7 @@ def _is_numeric(probe: Sequence[Row], place: int) -> bool:
     return any(not math.isnan(number) for number in found)
 
 
-def to_number(value: Any, where: str, column: str) -> float:
-    """Return a cell as a number; NaN where it is missing.
-
-    Raises:
-        DataError: it is text, or infinite.
-
-    Example:
-        >>> to_number("1e3", "a.csv:2", "load"), to_number("NA", "a.csv:3", "load")
-        (1000.0, nan)
-    """
-    if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
-        return math.nan
-    try:
-        if isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.isascii())):
-            raise ValueError
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise DataError(
-            f"{where}: column {column!r} is {show(value)}, which is no number; a number was expected, or "
-            "nothing where it is missing (name the columns to forecast with --target)."
-        ) from None
-    if math.isinf(number):
-        raise DataError(
-            f"{where}: column {column!r} is {show(value)}; a finite number was expected, or nothing where it "
-            "is missing."
-        )
-    return number
-
-
-def _collect(table: _Table, chosen: SeriesColumns) -> tuple[dict[str, _Rows], bool]:
+def _collect(table: SeriesTable, chosen: SeriesColumns) -> tuple[dict[str, _Rows], bool]:
     """Return the rows of each series, having checked that its times rise, and whether they are numbers."""
     numbers, known, identity, when = chosen.roles(table.names)
     places = [(place, table.names[place]) for place in [*numbers, *known]]
@@ -324,7 +237,7 @@ def _add_moment(
 
 
 def _on_a_grid(
-    table: _Table, chosen: SeriesColumns, found: dict[str, _Rows], is_number: bool
+    table: SeriesTable, chosen: SeriesColumns, found: dict[str, _Rows], is_number: bool
 ) -> tuple[list[TimeSeries], list[str]]:
     """Put the rows of each series on steps of one length; steps without a row are missing values."""
     walls = [np.frombuffer(rows.walls, np.int64) for rows in found.values()]
@@ -351,7 +264,7 @@ def _on_a_grid(
     return series, _notes(chosen, clock, series, gaps, len(found))
 
 
-def _places(table: _Table, clock: Clock, rows: _Rows, positions: Any, key: str) -> Any:
+def _places(table: SeriesTable, clock: Clock, rows: _Rows, positions: Any, key: str) -> Any:
     places, rest = np.divmod(positions - positions[0], clock.step)
     of_series = f"series {key!r}, " if key else ""
     if rest.any():
