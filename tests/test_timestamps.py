@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elman.data.read_series import read_series
 from elman.data.seasons import season_of
-from elman.data.timestamps import DAY, HOUR, Clock, find_clock, parse_moment, positions_on
+from elman.data.timestamps import (
+    DAY,
+    HOUR,
+    Clock,
+    _is_basic_date,
+    find_clock,
+    parse_moment,
+    positions_on,
+)
 from elman.errors import DataError
 
 SAME_DAY = ["2020-12-31", "20201231", "2020/12/31", "2020.12.31", "31.12.2020", "2020-12-31T00:00"]
@@ -104,3 +113,39 @@ def test_a_day_of_23_hours_is_a_day():
     offsets = np.array([moment.offset for moment in moments])
     clock = find_clock([walls], [offsets], is_number=False)
     assert clock.name == "day" and set(np.diff(positions_on(clock, walls, offsets))) == {DAY}
+
+
+# Whole numbers
+
+
+@given(st.integers(-(10**13), 10**13), st.integers(1, 400), st.integers(1, 1000))
+def test_numbers_of_steps_are_steps_throughout_whatever_years_or_dates_they_look_like(first, count, step):
+    rows = [{"t": first + n * step, "x": n} for n in range(count)]
+    [one] = read_series(rows, time="t", target=["x"]).series
+    if any(_is_basic_date(str(row["t"])) for row in rows):
+        return  # eight digits, see below
+    assert one.clock.unit == "number" and one.start == first and len(one) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "times", "unit", "written"),
+    [
+        ("t", range(995, 1005), "number", "995"),
+        ("t", range(1000, 1100), "number", "1000"),
+        ("year", range(1000, 1100), "months", "1000-01-01"),
+        ("Date", ["1999.0", "2000.0"], "months", "1999-01-01"),
+        ("year", range(2990, 3010), "number", "2990"),
+        ("t", [20201231, 20210101], "time", "2020-12-31"),
+        ("t", [20201231, 20201232], "number", "20201231"),
+        ("t", [1612121200000, 1612121200001], "number", "1612121200000"),
+        ("t", [1700000000000000001, 1700000000000000002], "number", "1700000000000000001"),
+    ],
+)
+def test_what_whole_numbers_mean_is_decided_for_the_whole_column(name, times, unit, written):
+    [one] = read_series([{name: time, "x": 1.5} for time in times], time=name).series
+    assert (one.clock.unit, one.time(0), len(one)) == (unit, written, len(times))
+
+
+def test_a_number_too_large_for_a_step_is_refused():
+    with pytest.raises(DataError, match=r"row 2: .* is no time"):
+        read_series([{"t": 1, "x": 1}, {"t": 10**30, "x": 2}], time="t")

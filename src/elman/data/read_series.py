@@ -26,6 +26,7 @@ from elman.data.timestamps import (
     looks_like_time,
     parse_moment,
     positions_on,
+    whole_numbers_in,
 )
 from elman.errors import DataError
 
@@ -189,6 +190,8 @@ def _collect(table: SeriesTable, chosen: SeriesColumns) -> tuple[dict[str, _Rows
     places = [(place, table.names[place]) for place in [*numbers, *known]]
     found: dict[str, _Rows] = {}
     first: Moment | None = None
+    column = (cells[when] for _, cells in table.open()) if when is not None else ()
+    whole = whole_numbers_in(column, str(chosen.time))
     for number, (where, cells) in enumerate(table.open()):
         key = "" if identity is None else str(cells[identity])
         rows = found.get(key)
@@ -197,7 +200,7 @@ def _collect(table: SeriesTable, chosen: SeriesColumns) -> tuple[dict[str, _Rows
                 raise DataError(f"{where}: column {chosen.series_id!r} is empty; every row names its series.")
             rows = found[key] = _Rows(where=where)
         if when is not None:
-            moment = parse_moment(cells[when], where)
+            moment = parse_moment(cells[when], where, whole)
             first = first or moment
             _add_moment(rows, moment, first, where, key, chosen)
         rows.numbers.append(number)

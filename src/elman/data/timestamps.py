@@ -8,7 +8,7 @@ by the calendar.
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 
 Ints = NDArray[np.int64]
 Unit = Literal["rows", "number", "time", "months"]
+WholeNumbers = Literal["steps", "years", "dates"]
 
 EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 MIXED_SHARE = 0.5
@@ -34,6 +35,13 @@ _SLASHES = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})(.*)", re.DOTALL)
 _DOTS = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(.*)", re.DOTALL)
 _AMBIGUOUS = re.compile(r"\d{1,2}/\d{1,2}/\d{4}")
 _NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
+_YEAR, _BASIC_DATE = re.compile(r"[12]\d{3}(\.0*)?"), re.compile(r"\d{8}")
+
+YEAR_WORDS = ("year", "date")
+"""A column of years has one of these words in its name; numbers from 1000 to 2999 in another are steps."""
+
+LARGEST_NUMBER = 2**62
+"""Numbers of steps are kept as whole numbers of eight bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +59,50 @@ class Moment:
     is_number: bool = False
 
 
-def parse_moment(value: Any, where: str) -> Moment:
+def whole_numbers_in(cells: Iterable[Any], name: str) -> WholeNumbers | None:
+    """Return what the whole numbers of a column of times mean, seen from all of them.
+
+    Eight digits that are dates throughout (20201231) are dates; 1000 to 2999 throughout are years if the
+    column is named so; all others count steps.
+
+    Args:
+        cells: the whole column.
+        name: of the column.
+
+    Returns:
+        None where some cell is no whole number.
+
+    Example:
+        >>> whole_numbers_in([998, 999, 1000], "year"), whole_numbers_in(["1999", "2000"], "Year")
+        ('steps', 'years')
+    """
+    are_years, are_dates = any(word in name.lower() for word in YEAR_WORDS), True
+    for cell in cells:
+        text = str(cell).strip()
+        if not _NUMBER.fullmatch(text):
+            return None
+        are_years = are_years and _YEAR.fullmatch(text) is not None
+        are_dates = are_dates and _is_basic_date(text)
+    return "dates" if are_dates else "years" if are_years else "steps"
+
+
+def _is_basic_date(text: str) -> bool:
+    try:
+        return _BASIC_DATE.fullmatch(text) is not None and bool(datetime.date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def parse_moment(value: Any, where: str, whole: WholeNumbers | None = None) -> Moment:
     """Return the moment that a cell names.
 
     ISO 8601 in all its forms, a date with slashes or dots whose year comes first, day.month.year, year-month,
     year-quarter (2020-Q1), a year; `datetime` objects; any other whole number counts steps.
+
+    Args:
+        value: the cell.
+        where: file and row, for the message.
+        whole: what whole numbers mean in its column (`whole_numbers_in`); None: seen from the cell alone.
 
     Raises:
         DataError: it is none of these, or day and month cannot be told apart (03/04/2020).
@@ -68,12 +115,13 @@ def parse_moment(value: Any, where: str) -> Moment:
         return _of_datetime(value)
     text = str(value).strip()
     try:
-        if not text[:4].isdigit() or len(text) > 7:
+        # Python reads some numbers of milliseconds as basic dates with a time behind.
+        if not _NUMBER.fullmatch(text) and (not text[:4].isdigit() or len(text) > 7):
             return _of_datetime(datetime.datetime.fromisoformat(text))
     except ValueError:
         pass
     try:
-        return _other_form(text)
+        return _other_form(text, whole)
     except ValueError:
         pass
     hint = (
@@ -84,13 +132,10 @@ def parse_moment(value: Any, where: str) -> Moment:
     raise DataError(f"{where}: {text[:40]!r} is no time; {hint}")
 
 
-def _other_form(text: str) -> Moment:
+def _other_form(text: str, whole: WholeNumbers | None) -> Moment:
     """Read the forms that are not ISO 8601; ValueError: it is none of them."""
-    if match := _NUMBER.fullmatch(text):
-        number = int(float(text))
-        if 1000 <= number <= 2999 and len(text.split(".")[0]) == 4:
-            return _of_datetime(datetime.date(number, 1, 1))
-        return Moment(number, None, is_number=True)
+    if _NUMBER.fullmatch(text):
+        return _of_number(text, whole or whole_numbers_in([text], YEAR_WORDS[0]))
     if match := _MONTH.fullmatch(text):
         return _of_datetime(datetime.date(int(match[1]), int(match[2]), 1))
     if match := _QUARTER.fullmatch(text):
@@ -103,6 +148,17 @@ def _other_form(text: str) -> Moment:
         return _of_datetime(datetime.datetime.fromisoformat(text))
     iso = f"{year}-{int(month):02}-{int(day):02}{rest}"
     return _of_datetime(datetime.datetime.fromisoformat(iso))
+
+
+def _of_number(text: str, whole: WholeNumbers | None) -> Moment:
+    number = int(text.split(".")[0])
+    if whole == "dates":
+        return _of_datetime(datetime.date.fromisoformat(text))
+    if whole == "years":
+        return _of_datetime(datetime.date(number, 1, 1))
+    if abs(number) > LARGEST_NUMBER:
+        raise ValueError
+    return Moment(number, None, is_number=True)
 
 
 def _of_datetime(when: datetime.date) -> Moment:
