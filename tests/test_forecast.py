@@ -346,7 +346,7 @@ def test_short_series_among_long_ones_are_left_out_and_told(tmp_path, capsys):
 
 def test_a_history_in_other_steps_is_refused(run):
     days = [{"time": f"2024-02-{day:02}", "load": day, "heat": day} for day in range(1, 20)]
-    with pytest.raises(DataError, match="step of one day; the model was trained on steps of one hour"):
+    with pytest.raises(DataError, match="step of one day here, but one hour in the data that the model"):
         run.evaluate(days)
 
 

@@ -93,6 +93,21 @@ def test_series_with_fewer_new_rows_than_the_horizon_are_left_out_and_told(tmp_p
         run.evaluate(few)
 
 
+@pytest.mark.parametrize("with_offset", ["train", "more"])
+def test_times_with_and_without_an_offset_are_not_mixed(tmp_path, with_offset):
+    rows = {"train": [], "more": []}
+    for hour, value in enumerate(seasonal(120)):
+        part = "train" if hour < 96 else "more"
+        offset = "+01:00" if part == with_offset else ""
+        rows[part].append({"time": f"2024-01-{1 + hour // 24:02}T{hour % 24:02}:00{offset}", "x": value})
+    how = "without" if with_offset == "train" else "with"
+    message = f"series 'x' has times {how} an offset from UTC here, but .* write both in one form"
+    with pytest.raises(DataError, match=message):
+        elman.train(**FAST, train=rows["train"], test=rows["more"])
+    with pytest.raises(DataError, match=message):
+        elman.train(**FAST, train=rows["train"]).evaluate(rows["more"])
+
+
 # What is shown when a training is over
 
 

@@ -114,7 +114,7 @@ def join(before: TimeSeries, after: TimeSeries) -> TimeSeries:
     Rows of `after` at or before the end of `before` are dropped, steps between the two are missing values.
 
     Raises:
-        DataError: they are written in different steps.
+        DataError: they are written in different steps, or one with offsets from UTC and one without.
 
     Example:
         >>> clock = Clock("number")
@@ -124,10 +124,10 @@ def join(before: TimeSeries, after: TimeSeries) -> TimeSeries:
         ([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 3)
     """
     end = len(before)
-    if (before.clock.unit, before.clock.step) != (after.clock.unit, after.clock.step):
+    if not after.clock.agrees(before.clock):
         raise DataError(
-            f"{after.where}: series {after.name!r} has a step of one {after.clock.name} here, but one "
-            f"{before.clock.name} in {before.where}; write both with the same step."
+            f"{after.where}: series {after.name!r} has {after.clock.unlike(before.clock)} in {before.where}; "
+            "write both in one form."
         )
     row = end if before.clock.unit == "rows" else before.row_at(after.start)
     length = max(end, row + len(after))

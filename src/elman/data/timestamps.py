@@ -218,6 +218,18 @@ class Clock:
                 return word if count == 1 else f"{count} {word}s"
         return f"{self.step / SECOND:g} seconds"
 
+    def agrees(self, other: "Clock") -> bool:
+        """Whether another clock has steps as long, and offsets where this one has them."""
+        is_alike = (self.unit, self.step) == (other.unit, other.step)
+        return is_alike and (self.offset is None) == (other.offset is None)
+
+    def unlike(self, other: "Clock") -> str:
+        """Return how another clock, of other data, differs: "has ... here, but ..."."""
+        if (self.unit, self.step) != (other.unit, other.step):
+            return f"a step of one {self.name} here, but one {other.name}"
+        forms = ["without", "with"] if other.offset is not None else ["with", "without"]
+        return f"times {forms[0]} an offset from UTC here, but {forms[1]} one"
+
     @property
     def is_on_the_wall(self) -> bool:
         """Whether positions are wall-clock times rather than UTC."""

@@ -336,10 +336,10 @@ class Forecast(Task):
         else:
             series = replace(read_series(example.input, name=example.where).series[0], where=example.where)
         clock = self.inputs.clock
-        if (series.clock.unit, series.clock.step) != (clock.unit, clock.step) and series.clock.unit != "rows":
+        if series.clock.unit != "rows" and not series.clock.agrees(clock):
             raise DataError(
-                f"{series.where}: series {series.name!r} has a step of one {series.clock.name}; the model "
-                f"was trained on steps of one {clock.name}."
+                f"{series.where}: series {series.name!r} has {series.clock.unlike(clock)} in the data that "
+                "the model was trained on; write both in one form."
             )
         return series
 
