@@ -1,5 +1,6 @@
 """Times as people write them, the frequency of a file, and daylight saving."""
 
+import calendar
 import datetime
 from zoneinfo import ZoneInfo
 
@@ -78,7 +79,16 @@ def test_the_frequency_is_found_and_with_it_the_season(texts, name, season):
 
 @given(
     st.integers(0, 700),
-    st.sampled_from([Clock("time", HOUR), Clock("time", DAY), Clock("months", 1), Clock("months", 3)]),
+    st.sampled_from(
+        [
+            *(Clock("time", step) for step in (HOUR, DAY)),
+            *(
+                Clock("months", step, within=within)
+                for step in (1, 3)
+                for within in (0, 14 * DAY, -DAY, -HOUR)
+            ),
+        ]
+    ),
 )
 def test_a_place_on_the_clock_written_and_read_again_is_the_same_place(steps, clock):
     position = steps * clock.step
@@ -149,3 +159,21 @@ def test_what_whole_numbers_mean_is_decided_for_the_whole_column(name, times, un
 def test_a_number_too_large_for_a_step_is_refused():
     with pytest.raises(DataError, match=r"row 2: .* is no time"):
         read_series([{"t": 1, "x": 1}, {"t": 10**30, "x": 2}], time="t")
+
+
+# The last day of a month
+
+
+@given(st.integers(0, 600), st.sampled_from([1, 3, 6, 12]), st.integers(2, 30), st.sampled_from([0, 18]))
+def test_series_of_last_days_go_on_on_last_days(month, step, count, hour):
+    places = [month + n * step for n in range(count + 5)]
+    days = [
+        datetime.datetime(
+            1960 + n // 12, n % 12 + 1, calendar.monthrange(1960 + n // 12, n % 12 + 1)[1], hour
+        )
+        for n in places
+    ]
+    [one] = read_series([{"day": day, "x": n} for n, day in enumerate(days[:count])], target=["x"]).series
+    assert len(one) == count
+    said = [datetime.datetime.fromisoformat(one.time(row)) for row in range(count + 5)]
+    assert said == days

@@ -192,7 +192,7 @@ class Clock:
             each row) or "rows" (nothing is).
         step: how long a step is, in that unit.
         offset: microseconds ahead of UTC in which times are written; None: no offset is.
-        within: of months: microseconds from the start of the month.
+        within: of months: microseconds from the start of the month; below zero: from its end.
 
     Example:
         >>> Clock("time", HOUR).text(25 * HOUR), Clock("months", 1).text(12 * 50)
@@ -238,7 +238,8 @@ class Clock:
     def walls(self, positions: Ints) -> Ints:
         """Return positions of the grid as microseconds on the wall clock since 1970."""
         if self.unit == "months":
-            months = positions.astype("datetime64[M]").astype("datetime64[us]")
+            from_there = positions if self.within >= 0 else positions + 1
+            months = from_there.astype("datetime64[M]").astype("datetime64[us]")
             return np.asarray(months.astype(np.int64) + self.within, np.int64)
         shift = 0 if self.is_on_the_wall else int(self.offset or 0)
         return np.asarray(positions + shift, np.int64)
@@ -299,14 +300,18 @@ def months_of(walls: Ints) -> Ints:
 
 
 def _within_month(walls: Sequence[Ints]) -> int | None:
-    """Return how far into its month every moment lies, if they agree; the last day of months counts as 0."""
+    """Return how far into its month every moment lies, if they agree; on last days, from its end (below 0)."""
     moments = np.concatenate(list(walls))
-    starts = months_of(moments).astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
+    months = months_of(moments)
+    starts, ends = (
+        place.astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
+        for place in (months, months + 1)
+    )
+    from_end = np.unique(moments - ends)
+    if from_end[0] >= -DAY:  # 31 January and 31 March are last days, not days 31
+        return int(from_end[0]) if len(from_end) == 1 else -DAY
     within = np.unique(moments - starts)
-    if len(within) == 1:
-        return int(within[0])
-    is_last_day = np.all(months_of(moments + DAY) != months_of(moments))
-    return 0 if is_last_day else None
+    return int(within[0]) if len(within) == 1 else None
 
 
 def _commonest(values: Ints) -> int:
