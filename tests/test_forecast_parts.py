@@ -108,6 +108,16 @@ def test_times_with_and_without_an_offset_are_not_mixed(tmp_path, with_offset):
         elman.train(**FAST, train=rows["train"]).evaluate(rows["more"])
 
 
+def test_a_file_of_one_row_has_the_steps_of_the_data_before_it(tmp_path):
+    values = seasonal(121)
+    path = write_series(tmp_path / "a.csv", load=values[:120])
+    last = write_series(tmp_path / "last.csv", 120, load=values[120:])
+    run = train(path, horizon=1, test=str(last))
+    assert run.result["test"]["windows"] == 1
+    [said] = run.predict_file(last)
+    assert said.timestamps == ["2024-01-06 01:00:00"]
+
+
 # What is shown when a training is over
 
 

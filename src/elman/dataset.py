@@ -11,6 +11,7 @@ from elman.data.example import Example
 from elman.data.measures import Unit
 from elman.data.read import Reading, examples_from, read_examples
 from elman.data.split import split, split_stream
+from elman.data.timestamps import Clock
 from elman.errors import ConfigError, DataError
 from elman.run_folder import fingerprint
 from elman.series_dataset import read_parts, read_series_file
@@ -94,7 +95,14 @@ class Dataset:
         }
 
 
-def read_part(settings: Settings, source: Any, *, kind: str | None, need_target: bool = True) -> Reading:
+def read_part(
+    settings: Settings,
+    source: Any,
+    *,
+    kind: str | None,
+    need_target: bool = True,
+    clock: Clock | None = None,
+) -> Reading:
     """Return the examples of a file, or of rows in memory, read by the columns that the settings name.
 
     Args:
@@ -102,12 +110,13 @@ def read_part(settings: Settings, source: Any, *, kind: str | None, need_target:
         source: a path; or pairs, dicts or a data frame.
         kind: "text" or "series" where it is known already.
         need_target: whether a row without a target is an error.
+        clock: forecast: the steps of the training data.
 
     Raises:
         ConfigError: generate is given a target, or another task a condition; or a running text that is none.
     """
     if settings.task == "forecast":
-        return read_series_file(settings, source)
+        return read_series_file(settings, source, clock)
     is_generate, has_target = settings.task == "generate", settings.task not in WITHOUT_TARGET
     if is_generate and settings.target is not None:
         raise ConfigError("generate has no target; what sequences are made from is named with --condition.")

@@ -12,6 +12,7 @@ from elman.baselines import Baseline, from_tensors
 from elman.config import Settings, make_settings
 from elman.data.categories import separate
 from elman.data.example import Example
+from elman.data.timestamps import Clock
 from elman.data.values import to_array
 from elman.dataset import read_part
 from elman.errors import CheckpointError, ConfigError, DataError, RunError
@@ -61,6 +62,11 @@ class Run:
     held_out: Sequence[Example] = ()
 
     @property
+    def _clock(self) -> Clock | None:
+        """The steps in time of a forecast's training data."""
+        return self.task.inputs.clock if isinstance(self.task.inputs, ForecastInputs) else None
+
+    @property
     def chosen(self) -> Settings:
         """The settings with every choice made."""
         return self.task.chosen
@@ -93,7 +99,9 @@ class Run:
         self, path: str | Path, *, beam_size: int | None = None, n_best: int | None = None
     ) -> list[Prediction]:
         """Return a prediction for each example of a file, in its order; targets are not needed."""
-        reading = read_part(self.chosen, path, kind=self.task.inputs.kind, need_target=False)
+        reading = read_part(
+            self.chosen, path, kind=self.task.inputs.kind, need_target=False, clock=self._clock
+        )
         return self.predict_examples(reading.examples, beam_size=beam_size, n_best=n_best)
 
     def predict_examples(
@@ -191,7 +199,7 @@ class Run:
         kind = self.task.inputs.kind
         if isinstance(self.task, Generate):
             kind = str(self.chosen.kind)
-        reading = read_part(self.chosen, data, kind=kind)
+        reading = read_part(self.chosen, data, kind=kind, clock=self._clock)
         return score(self.task, self.model, self.baseline, reading.examples)
 
     def neighbours(self, word: str, count: int = 10) -> list[tuple[str, float]]:

@@ -11,10 +11,13 @@ from elman.data.read_series import SeriesReading, read_series
 from elman.data.seasons import horizon_of, season_of
 from elman.data.time_series import TimeSeries, join, too_few_rows
 from elman.data.time_split import hold_out
+from elman.data.timestamps import Clock
 from elman.errors import ConfigError, DataError
 
 
-def read_source(settings: Settings, source: Any, *, name: str = "data") -> SeriesReading:
+def read_source(
+    settings: Settings, source: Any, *, name: str = "data", clock: Clock | None = None
+) -> SeriesReading:
     """Return the series of a file or of rows in memory, by the columns that the settings name.
 
     Rows after a series' last value are no part of it: they hold covariates at most, which stay known.
@@ -34,15 +37,17 @@ def read_source(settings: Settings, source: Any, *, name: str = "data") -> Serie
         time=settings.time,
         columns=split_names(settings.columns) or None,
         name=name,
+        clock=clock,
     )
     # A series without any value stays as it is, to be refused by its name.
     series = [one.without_future() if one.has_truth() else one for one in reading.series]
     return replace(reading, series=series)
 
 
-def read_series_file(settings: Settings, source: Any) -> Reading:
+def read_series_file(settings: Settings, source: Any, clock: Clock | None = None) -> Reading:
     """Return each series of a file as an example, whole: nothing says yet which rows may be forecast."""
-    return reading_of([Example(one, None, one.where) for one in read_source(settings, source).series])
+    series = read_source(settings, source, clock=clock).series
+    return reading_of([Example(one, None, one.where) for one in series])
 
 
 def reading_of(examples: list[Example]) -> Reading:
@@ -101,7 +106,7 @@ def read_parts(
         source = sources[part]
         if source is None or shares[part] is not None:
             continue
-        more = read_source(settings, source, name=part).series
+        more = read_source(settings, source, name=part, clock=reading.series[0].clock).series
         joined = _following(history, more)
         parts[part] = _long_enough(joined, horizon, _name(source))
         if len(parts[part]) < len(joined):

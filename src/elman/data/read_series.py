@@ -8,7 +8,7 @@ that say NA, NaN, null or None.
 import math
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from typing import Any
 
@@ -21,6 +21,7 @@ from elman.data.time_series import TimeSeries
 from elman.data.timestamps import (
     MIXED_SHARE,
     Clock,
+    Ints,
     Moment,
     find_clock,
     looks_like_time,
@@ -100,6 +101,7 @@ def read_series(
     time: str | None = None,
     columns: Sequence[str] | None = None,
     name: str = "data",
+    clock: Clock | None = None,
 ) -> SeriesReading:
     """Return the series in a .csv, .tsv, .jsonl or .parquet file, or in a data frame or dicts.
 
@@ -111,6 +113,7 @@ def read_series(
         time: the column of times (default: the first that is written as times, or is called so and rises).
         columns: names for the columns of a text file without a header.
         name: what to call data in memory.
+        clock: the steps of the data before these; used where none can be seen, for no series has two rows.
 
     Raises:
         DataError: a cell is no number or no time, times are double, unsorted or of several frequencies, a
@@ -125,7 +128,8 @@ def read_series(
     table = open_table(source, columns, name)
     chosen = _choose(table, target, known_future, series_id, time)
     rows, is_number = _collect(table, chosen)
-    series, notes = _on_a_grid(table, chosen, rows, is_number)
+    found = _clock_of(rows, is_number, clock) if chosen.time is not None else Clock("rows")
+    series, notes = _on_a_grid(table, chosen, rows, found)
     return SeriesReading(series, chosen, notes)
 
 
@@ -239,14 +243,28 @@ def _add_moment(
         rows.offsets.append(moment.offset)
 
 
-def _on_a_grid(
-    table: SeriesTable, chosen: SeriesColumns, found: dict[str, _Rows], is_number: bool
-) -> tuple[list[TimeSeries], list[str]]:
-    """Put the rows of each series on steps of one length; steps without a row are missing values."""
+def _times_of(found: dict[str, _Rows]) -> tuple[list[Ints], list[Ints] | None]:
+    """Return the wall-clock times and the offsets of each series."""
     walls = [np.frombuffer(rows.walls, np.int64) for rows in found.values()]
     has_offsets = any(rows.offsets for rows in found.values())
-    offsets = [np.frombuffer(rows.offsets, np.int64) for rows in found.values()] if has_offsets else None
-    clock = Clock("rows") if chosen.time is None else find_clock(walls, offsets, is_number=is_number)
+    return walls, [np.frombuffer(rows.offsets, np.int64) for rows in found.values()] if has_offsets else None
+
+
+def _clock_of(found: dict[str, _Rows], is_number: bool, before: Clock | None) -> Clock:
+    """Return the steps in which the rows are written; where none can be seen, those of the data before."""
+    walls, offsets = _times_of(found)
+    seen = find_clock(walls, offsets, is_number=is_number)
+    is_known = any(len(wall) > 1 for wall in walls)
+    if is_known or before is None or before.unit == "rows" or (before.unit == "number") != is_number:
+        return seen
+    return replace(before, offset=seen.offset)
+
+
+def _on_a_grid(
+    table: SeriesTable, chosen: SeriesColumns, found: dict[str, _Rows], clock: Clock
+) -> tuple[list[TimeSeries], list[str]]:
+    """Put the rows of each series on steps of one length; steps without a row are missing values."""
+    walls, offsets = _times_of(found)
     width = len(chosen.target) + len(chosen.known_future)
     series: list[TimeSeries] = []
     gaps: list[str] = []

@@ -300,7 +300,7 @@ def months_of(walls: Ints) -> Ints:
 
 
 def _within_month(walls: Sequence[Ints]) -> int | None:
-    """Return how far into its month every moment lies, if they agree; on last days, from its end (below 0)."""
+    """Return how far into its month every moment lies, if they agree; on last days, from its end (< 0)."""
     moments = np.concatenate(list(walls))
     months = months_of(moments)
     starts, ends = (
