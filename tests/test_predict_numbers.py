@@ -1,13 +1,18 @@
 """Numbers given to a model by hand: their shape, and what is said where it does not fit."""
 
 import csv
+import json
 import random
+import re
 
 import numpy as np
 import pytest
 import torch
+from tiny_series import FAST as SERIES
+from tiny_series import seasonal
 
 import elman
+from elman.cli import main
 from elman.data.series import Standardiser
 from elman.errors import DataError
 from elman.tasks import task
@@ -109,3 +114,49 @@ def test_a_row_says_the_same_in_batches_of_any_size(curves, monkeypatch):
     assert max(map(len, task.inference_order([len(row) for row in rows]))) < 150
     assert [each.probabilities["up"] for each in curves.predict(rows)] == pytest.approx(whole, abs=1e-6)
     assert [curves.predict([row])[0].probabilities["up"] for row in rows] == pytest.approx(whole, abs=1e-6)
+
+
+# Histories
+
+
+@pytest.fixture(scope="module")
+def forecast(tmp_path_factory):
+    """Return the folder of a model of one series."""
+    out = tmp_path_factory.mktemp("forecast") / "run"
+    elman.train(train=[{"x": value} for value in seasonal(90)], out=out, **SERIES)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[1,"a"]', "number 2: .* is 'a', which is no number"),
+        (f"[{10**400},1]", "number 1: .* which is no number"),
+        ("[true,true]", "number 1: .* is True, which is no number"),
+        ("[1,[2]]", "number 2: .* which is no number"),
+        ("[1,1e999]", "number 2: .* is inf; a finite number"),
+        ("[[1,2],[3,4]]", "row 1: .*was expected"),
+        ("[]", "row 1: .*was expected"),
+        ("5", "row 1: .*was expected"),
+    ],
+)
+def test_a_history_that_is_no_list_of_numbers_is_refused_in_one_line(forecast, text, message, capsys):
+    assert main(["predict", str(forecast), text]) == 1
+    error = capsys.readouterr().err
+    assert re.search(message, error) and "Traceback" not in error
+
+
+def test_null_is_a_missing_value_of_a_history(forecast, capsys):
+    assert main(["predict", str(forecast), "--json", "[null,1,2,3]"]) == 0
+    said = json.loads(capsys.readouterr().out)["predictions"][0]["prediction"]
+    [same] = elman.load(forecast).predict([np.array([np.nan, 1, 2, 3])])
+    assert said == same.prediction and np.isfinite(said).all()
+
+
+def test_a_history_of_several_columns_is_refused(forecast):
+    run = elman.load(forecast)
+    for several in (np.ones((5, 2)), [{"a": 1, "b": 2}, {"a": 2, "b": 3}]):
+        with pytest.raises(DataError, match="row 1: has 2 columns; a history is one series of numbers"):
+            run.predict([several])
+    with pytest.raises(DataError, match="row 1: has 3 dimensions"):
+        run.predict([np.ones((5, 2, 2))])

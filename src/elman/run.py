@@ -64,7 +64,8 @@ class Run:
     @property
     def _clock(self) -> Clock | None:
         """The steps in time of a forecast's training data."""
-        return self.task.inputs.clock if isinstance(self.task.inputs, ForecastInputs) else None
+        inputs: object = self.task.inputs
+        return inputs.clock if isinstance(inputs, ForecastInputs) else None
 
     @property
     def chosen(self) -> Settings:

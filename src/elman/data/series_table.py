@@ -20,6 +20,9 @@ from elman.errors import DataError
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 """What stands for a missing number, in any case."""
 
+SCALARS = (bool, int, float, str, np.generic, type(None))
+"""What a list of numbers may hold, right or wrong."""
+
 
 @dataclass
 class SeriesTable:
@@ -56,21 +59,34 @@ def open_table(source: Any, columns: Sequence[str] | None, name: str) -> SeriesT
 
 
 def _in_memory(source: Any, name: str) -> SeriesTable:
-    if isinstance(source, np.ndarray) or (
-        isinstance(source, list | tuple) and source and isinstance(source[0], int | float)
-    ):
-        numbers = np.asarray(source, np.float64)
-        numbers = numbers[:, None] if numbers.ndim == 1 else numbers
-        names = ["value"] if numbers.shape[1] == 1 else [f"value{n + 1}" for n in range(numbers.shape[1])]
-        table: tuple[list[str], Sequence[Sequence[Any]]] | None = (names, numbers.tolist())
+    is_list = isinstance(source, list | tuple) and bool(source)
+    if isinstance(source, np.ndarray) or (is_list and isinstance(source[0], SCALARS)):
+        rows = _rows_of_numbers(source, name)
+        count = len(rows[0]) if rows else 1
+        names = ["value"] if count == 1 else [f"value{n + 1}" for n in range(count)]
+        table: tuple[list[str], Sequence[Sequence[Any]]] | None = (names, rows)
+    elif isinstance(source, SCALARS) or (isinstance(source, list | tuple) and not source):
+        table = None
     else:
         table = table_from(source, name)
     if table is None:
         raise DataError(
-            f"{name}: its rows are no dicts; a file, a DataFrame, dicts or an array of numbers was expected."
+            f"{name}: has no rows of numbers; a file, a DataFrame, dicts or an array of numbers was expected."
         )
     names, cells = table
     return SeriesTable(name, names, lambda: ((f"{name}: row {n}", row) for n, row in enumerate(cells, 1)))
+
+
+def _rows_of_numbers(source: Any, name: str) -> list[list[float]]:
+    """Return an array *[T]* or *[T, I]*, or a list of numbers, as rows; None and NaN are missing numbers."""
+    if isinstance(source, np.ndarray) and source.ndim not in (1, 2):
+        raise DataError(f"{name}: has {source.ndim} dimensions; numbers [T] or [T, I] were expected.")
+    cells = source.tolist() if isinstance(source, np.ndarray) else list(source)
+    rows = cells if isinstance(source, np.ndarray) and source.ndim == 2 else [[cell] for cell in cells]
+    return [
+        [to_number(cell, f"{name}: number {row}", f"value{place}") for place, cell in enumerate(cells, 1)]
+        for row, cells in enumerate(rows, 1)
+    ]
 
 
 def to_number(value: Any, where: str, column: str) -> float:
@@ -86,7 +102,8 @@ def to_number(value: Any, where: str, column: str) -> float:
     if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
         return math.nan
     try:
-        if isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.isascii())):
+        is_odd_text = isinstance(value, str) and ("_" in value or not value.isascii())
+        if is_odd_text or isinstance(value, bool | np.bool_):
             raise ValueError
         number = float(value)
     except (TypeError, ValueError, OverflowError):

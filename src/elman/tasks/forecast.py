@@ -334,7 +334,13 @@ class Forecast(Task):
         if isinstance(example.input, TimeSeries):
             series = example.input
         else:
-            series = replace(read_series(example.input, name=example.where).series[0], where=example.where)
+            found = read_series(example.input, name=example.where).series
+            if len(found) > 1:
+                raise DataError(
+                    f"{example.where}: has {len(found)} columns; a history is one series of numbers, "
+                    "[1.2, 1.4, ...]. Give each column as a history of its own, or a file."
+                )
+            series = replace(found[0], where=example.where)
         clock = self.inputs.clock
         if series.clock.unit != "rows" and not series.clock.agrees(clock):
             raise DataError(
