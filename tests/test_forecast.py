@@ -55,6 +55,15 @@ def test_lengths_and_seasons_follow_from_the_frequency(tmp_path):
     assert chosen.context % 24 == 0 and chosen.target == "load" and chosen.time == "time"
 
 
+@pytest.mark.parametrize("season", [5, 40])
+def test_a_season_that_is_named_leaves_the_horizon_to_the_frequency(tmp_path, season):
+    path = write_series(tmp_path / "a.csv", load=seasonal(300))
+    run = train(path, season=season, horizon=None, context=40, patch=1)
+    assert (run.chosen.season, run.chosen.horizon) == (season, 24)
+    [said] = run.predict_file(path)
+    assert len(said.prediction) == 24
+
+
 def test_every_score_stands_beside_those_of_simple_forecasts(run):
     for part in ("valid", "test"):
         found = run.result[part]

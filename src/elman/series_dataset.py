@@ -8,7 +8,7 @@ from typing import Any
 from elman.config import Settings, split_names
 from elman.data.example import Example, Reading
 from elman.data.read_series import SeriesReading, read_series
-from elman.data.seasons import horizon_of, season_of
+from elman.data.seasons import season_and_horizon
 from elman.data.time_series import TimeSeries, join, too_few_rows
 from elman.data.time_split import hold_out
 from elman.data.timestamps import Clock
@@ -55,12 +55,6 @@ def reading_of(examples: list[Example]) -> Reading:
     return Reading(examples, "series", [], None, [])
 
 
-def horizon_from(settings: Settings, series: Sequence[TimeSeries]) -> tuple[int, int]:
-    """Return season and horizon: as asked, else by the frequency."""
-    season = settings.season or season_of(series[0].clock)
-    return season, settings.horizon or horizon_of(season)
-
-
 def read_parts(
     settings: Settings, sources: Mapping[str, Any]
 ) -> tuple[dict[str, list[Example]], Settings, list[str]]:
@@ -87,7 +81,7 @@ def read_parts(
             "time": columns.time,
         }
     )
-    _, horizon = horizon_from(settings, reading.series)
+    _, horizon = season_and_horizon(reading.series[0].clock, settings.season, settings.horizon)
     shares = {
         part: source if isinstance(source, int | float) else None
         for part, source in sources.items()

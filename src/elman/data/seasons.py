@@ -41,3 +41,16 @@ def horizon_of(season: int) -> int:
         (24, 18)
     """
     return HORIZONS.get(season, season)
+
+
+def season_and_horizon(clock: Clock, season: int | None, horizon: int | None) -> tuple[int, int]:
+    """Return season and horizon: as asked, else by the frequency.
+
+    A season that is asked for says nothing of the horizon: nobody who names one of 400 steps wants 400 ahead.
+
+    Example:
+        >>> season_and_horizon(Clock("time", HOUR), 168, None)
+        (168, 24)
+    """
+    own = season_of(clock)
+    return season or own, horizon or horizon_of(own)

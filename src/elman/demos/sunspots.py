@@ -16,7 +16,7 @@ from elman import progress, terminal
 from elman.demos.show import announce_command, data_folder, train_and_show
 from elman.errors import MissingExtraError
 
-TRAINING: dict[str, Any] = {"season": 11, "test": 0.2, "valid": 0.15, "threads": 1}
+TRAINING: dict[str, Any] = {"season": 11, "horizon": 11, "test": 0.2, "valid": 0.15, "threads": 1}
 """Settings beside task, data and folder; what is not said is chosen as for anybody's series."""
 
 

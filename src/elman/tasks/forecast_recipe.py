@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from elman.config import Settings, split_names
-from elman.data.seasons import horizon_of, season_of
+from elman.data.seasons import season_and_horizon
 from elman.data.time_series import Floats, TimeSeries
 from elman.errors import ConfigError
 
@@ -71,8 +71,7 @@ def levels_of(chosen: Settings) -> tuple[float, ...]:
 
 def lengths_of(settings: Settings, series: Sequence[TimeSeries]) -> dict[str, Any]:
     """Return season, horizon, patch and context: as asked, else by the frequency and what the series hold."""
-    season = settings.season or season_of(series[0].clock)
-    horizon = settings.horizon or horizon_of(season)
+    season, horizon = season_and_horizon(series[0].clock, settings.season, settings.horizon)
     patch = settings.patch or (season if season <= LONGEST_PATCH else 1)
     if settings.patch is None and settings.context is not None and settings.context % patch:
         patch = 1
