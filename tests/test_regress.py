@@ -293,3 +293,11 @@ def test_starting_from_a_run_of_other_targets_or_names_is_refused(mixed, table, 
 def test_numbers_are_refused_where_labels_were_trained_and_the_other_way(mixed):
     with pytest.raises(DataError):
         mixed.evaluate([({"size": 1}, "dear")])
+
+
+def test_a_back_test_is_refused_before_training(tmp_path):
+    rows = [(np.array([value]), value) for value in np.arange(20.0)]
+    out = tmp_path / "run"
+    with pytest.raises(ConfigError, match="backtest is for task='forecast'"):
+        elman.train(task="regress", train=rows, backtest=3, epochs=1, hidden_size=4, out=out)
+    assert not out.exists()

@@ -109,6 +109,11 @@ def train_run(
         settings = _settings_to_resume(settings)
     elif settings.task is None:
         raise ConfigError(f"no task; name one with --task {{{','.join(TASKS)}}}.")
+    elif settings.backtest is not None and settings.task != "forecast":
+        raise ConfigError(
+            f"backtest is for --task forecast, whose parts follow each other in time; leave it out of "
+            f"--task {settings.task}."
+        )
     else:
         refuse_foreign_settings(settings)
         folder = make_folder(settings.out) if settings.out is not None else None
