@@ -372,7 +372,7 @@ def test_a_model_of_numbers_takes_json_arrays(series, capsys):
     out, _ = said(capsys, "predict", series, "[[0, 5], [1, 5], [2, 5], [3, 5]]")
     assert out.splitlines()[1].split()[0] == "up"
     _, err = said(capsys, "predict", series, "rising", code=1)
-    assert "JSON array" in err
+    assert "JSON array" in err and "[[0.1, 0.2], [0.3, 0.4]]" in err
 
 
 def test_an_output_that_cannot_be_written_is_one_message(mood, tmp_path, capsys):

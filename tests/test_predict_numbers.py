@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tiny_series import FAST as SERIES
 from tiny_series import seasonal
 
 import elman
+from elman import terminal
 from elman.cli import main
 from elman.data.series import Standardiser
 from elman.errors import DataError
@@ -160,3 +162,21 @@ def test_a_history_of_several_columns_is_refused(forecast):
             run.predict([several])
     with pytest.raises(DataError, match="row 1: has 3 dimensions"):
         run.predict([np.ones((5, 2, 2))])
+
+
+# What is suggested
+
+
+@pytest.mark.parametrize("num_columns", [1, 2, 3])
+def test_the_suggested_command_predicts(tmp_path, num_columns):
+    random = np.random.default_rng(0)
+    rows = [(random.normal(size=(9, num_columns)), float(n)) for n in range(30)]
+    run = elman.train(task="regress", train=rows, epochs=1, hidden_size=4, threads=1, out=tmp_path / "run")
+    _, _, command = terminal.outcome(run).partition("use it   elman ")
+    assert main(shlex.split(command.splitlines()[0])) == 0
+
+
+def test_a_model_of_histories_says_what_one_looks_like(forecast, capsys):
+    assert main(["predict", str(forecast), "rising"]) == 1
+    assert "[1.2, 1.4, ...]" in capsys.readouterr().err
+    assert main(["predict", str(forecast), "[1.2, 1.4, 1.3]"]) == 0

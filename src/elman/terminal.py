@@ -15,6 +15,7 @@ from rich.cells import cell_len
 
 from elman import tables
 from elman.tasks.generate import Generate
+from elman.tasks.inputs import SeriesInputs
 
 if TYPE_CHECKING:
     from elman.run import Run
@@ -107,7 +108,8 @@ def _use(run: "Run") -> str:
 def _example(run: "Run") -> str:
     if run.task.name == "forecast":
         return "--data history.csv"
-    if run.task.inputs.kind != "series":
+    inputs = run.task.inputs
+    if not isinstance(inputs, SeriesInputs):
         return '"..."'
     shown = run.held_out[0] if run.held_out else None
     if shown is not None and np.size(shown.input) < SHORT_VECTOR and len(shown.input) == 1:
@@ -115,7 +117,36 @@ def _example(run: "Run") -> str:
         vector = said if shown.categories else said[0]
         texts = [f"{cell:.4g}" if isinstance(cell, float) else f'"{cell}"' for cell in vector]
         return quoted(f"[{', '.join('null' if text == 'nan' else text for text in texts)}]")
-    return '"[[0.1, 0.2], [0.3, 0.4]]"'
+    if inputs.categories or inputs.num_columns > SHORT_VECTOR:
+        return "--data more.csv"
+    return quoted(steps_like(inputs.num_columns))
+
+
+def input_like(run: "Run") -> str:
+    """Return what a person types to predict with a run, to be shown where something else was typed."""
+    if run.task.name == "forecast":
+        return "[1.2, 1.4, ...]"
+    inputs = run.task.inputs
+    if not isinstance(inputs, SeriesInputs):
+        return "a text"
+    if inputs.num_columns > SHORT_VECTOR:
+        return f"[[...], ...], {inputs.num_columns} numbers a step"
+    return steps_like(inputs.num_columns)
+
+
+def steps_like(num_columns: int, steps: int = 2) -> str:
+    """Return a series as a person may type it: steps of so many numbers.
+
+    Example:
+        >>> steps_like(1), steps_like(2)
+        ('[0.1, 0.2]', '[[0.1, 0.2], [0.3, 0.4]]')
+    """
+    numbers = [f"{(place + 1) / 10:g}" for place in range(steps * num_columns)]
+    if num_columns == 1:
+        return f"[{', '.join(numbers)}]"
+    rows = [numbers[start : start + num_columns] for start in range(0, len(numbers), num_columns)]
+    texts = [f"[{', '.join(row)}]" for row in rows]
+    return f"[{', '.join(texts)}]"
 
 
 def quoted(word: str) -> str:

@@ -68,7 +68,7 @@ def predict(arguments: Sequence[str]) -> int:
     if wanted.data:
         predictions = run.predict_file(wanted.data, beam_size=wanted.beam_size, n_best=wanted.n_best)
     else:
-        inputs = inputs_of(wanted.text, run.task.inputs.kind)
+        inputs = inputs_of(wanted.text, run.task.inputs.kind, terminal.input_like(run))
         predictions = run.predict(inputs, beam_size=wanted.beam_size, n_best=wanted.n_best)
     if wanted.output:
         write_lines(Path(wanted.output), predictions)
@@ -182,8 +182,13 @@ def whole_numbers(flag: str, text: str, names: str = "") -> list[int]:
     return numbers
 
 
-def inputs_of(texts: Sequence[str], kind: str) -> list[Any]:
+def inputs_of(texts: Sequence[str], kind: str, like: str) -> list[Any]:
     """Return the inputs that were typed: lines of standard input for "-", arrays of numbers for series.
+
+    Args:
+        texts: what was typed.
+        kind: of the model's inputs.
+        like: what an input of this model looks like, for the message.
 
     Raises:
         DataError: an input for a model of numbers is no JSON array.
@@ -201,7 +206,7 @@ def inputs_of(texts: Sequence[str], kind: str) -> list[Any]:
         except ValueError as error:
             raise DataError(
                 f"text {row}: {tables.fit(text, 40)!r} is no JSON array ({error}); this model reads numbers: "
-                'give each series as steps of numbers, "[[0.1, 0.2], [0.3, 0.4]]", or a file with --data.'
+                f'give each input as "{like}", or a file with --data.'
             ) from None
     return inputs
 
