@@ -335,7 +335,12 @@ WRONG = {
     "two directions": (seasonal(90), {"bidirectional": True}, ConfigError, "is not for forecast"),
     "an input": (seasonal(90), {"input": "load"}, ConfigError, "input is not for forecast"),
     "a share of two": (seasonal(90), {"valid": 1.5}, ConfigError, "valid = 1.5 is no fraction"),
-    "text settings": (seasonal(90), {"tokens": "words"}, ConfigError, "tokens is for text"),
+    "text settings": (
+        seasonal(90),
+        {"tokens": "words"},
+        ConfigError,
+        "tokens is for the tasks",
+    ),
 }
 
 

@@ -129,7 +129,6 @@ def test_half_a_surrogate_pair_is_refused_before_it_breaks_a_file():
         ([(np.ones((1, 2, 3)), "y")], "array of float64 with 3 dimensions"),
         ([(np.array([1 + 2j]), "y")], "array of complex128"),
         ([(np.array([[1.0], [np.inf]]), "y")], "train: row 1: step 2, column 'input' is inf"),
-        ([(["a"], ["X", "Y"])], "train: row 1: 2 targets stand beside 1 tokens"),
         ([{"t": "a", "l": "y"}, {"t": "a"}], "train: row 2 is not a dict with the keys of row 1"),
         ([{}, {}], "has no columns"),
         (PandasLike({"t": [], "l": []}), "table without rows"),

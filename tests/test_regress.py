@@ -275,7 +275,7 @@ def test_settings_of_other_tasks_are_refused(options, message):
 
 
 def test_a_loss_of_numbers_is_refused_where_labels_are_predicted():
-    with pytest.raises(ConfigError, match="loss is for task='regress' and regress_steps"):
+    with pytest.raises(ConfigError, match="loss is for the tasks regress, regress_steps"):
         elman.train(task="classify", train=[("a", "x"), ("b", "y")] * 9, loss="mae")
 
 

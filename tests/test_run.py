@@ -20,7 +20,16 @@ FAST = {"hidden_size": 16, "threads": 1, "learning_rate": 0.02}
 def mood_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mood")
     path = write_csv(folder / "train.csv", mood_rows(200))
-    return elman.train(task="classify", train=str(path), test=0.2, out=str(folder / "run"), epochs=4, **FAST)
+    return elman.train(
+        task="classify",
+        train=str(path),
+        test=0.2,
+        out=str(folder / "run"),
+        epochs=4,
+        dropout=0.1,
+        input_dropout=0.1,
+        **FAST,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +65,12 @@ def test_a_prediction_does_not_depend_on_its_neighbours(mood_run):
 def test_an_input_without_tokens_has_no_tags(name_run):
     for prediction in name_run.predict([[], "", ()]):
         assert prediction.tags == [] and prediction.spans == []
+
+
+def test_tags_that_are_too_many_are_refused_with_their_row():
+    rows = [(["a"], ["X", "Y"]), (["b"], ["Y"])]
+    with pytest.raises(DataError, match="row 1: 1 tokens but 2 tags"):
+        elman.train(task="tag", train=rows, valid=rows, **FAST)
 
 
 def test_a_tagger_learns_spans_and_makes_none_that_is_illegal(name_run):

@@ -343,12 +343,6 @@ WRONG_TEXT_FILES = {
         {"kind": "series"},
         "'abc', which is no number",
     ),
-    "as many tags as tokens": (
-        "a.jsonl",
-        '{"x": ["a", "b"], "y": ["X"]}',
-        {},
-        "a.jsonl:1: 1 targets stand beside 2 tokens",
-    ),
     "nothing but empty series": (
         "a.jsonl",
         '{"x": [], "y": "a"}',

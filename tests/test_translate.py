@@ -147,7 +147,8 @@ def test_lists_of_any_two_lengths_are_a_pair(tmp_path):
 def test_the_nearest_source_is_scored_by_the_tokens_of_its_target():
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed (extra: text)")
     rows = [("la une", "the dogs' bones are here"), ("un deux", "rock 'n' roll is good")] * 20
-    trained = elman.train(train=rows, valid=rows, **FAST | {"target_tokens": "words", "tokens": "words"})
+    own = {"valid": rows, "target_tokens": "words", "tokens": "words"}
+    trained = elman.train(train=rows, **FAST | own)
     found = trained.result["valid"]["baseline"]
     assert found["exact_match"] == 1 and found["token_error_rate"] == 0
 

@@ -74,7 +74,8 @@ def make_reading(
                 f"{where}: column {columns.target_name!r} has no target. Every row needs one here; "
                 "fill it in or leave the row out."
             )
-        if measures == "step" and target is not None and len(target) != len(sequence):
+        is_aligned = measures == "step" and target is not None and not isinstance(sequence, str)
+        if is_aligned and len(target) != len(sequence):
             raise DataError(
                 f"{where}: {len(target)} targets stand beside {len(sequence)} tokens or steps; "
                 "a list of targets holds one for each."

@@ -177,11 +177,7 @@ class RecurrentLayer(torch.nn.RNNBase):
         return is_variational and stack.training and stack.dropout > 0 and stack.num_layers > 1
 
     def _run(
-        self,
-        input: Given,
-        hx: State | None,
-        lengths: Lengths,
-        reset: Tensor | None,
+        self, input: Given, hx: State | None, lengths: Lengths, reset: Tensor | None
     ) -> tuple[Given, State]:
         """Check the arguments as torch.nn does, in its order and its words, and run."""
         if isinstance(input, PackedSequence):
@@ -215,8 +211,7 @@ class RecurrentLayer(torch.nn.RNNBase):
             if not torch.compiler.is_compiling():
                 return dispatch.run(layers, input, state, lengths=lengths, reset=reset, fresh=begin)
             if layers.within is not None:
-                # Not traced: there is no operator for it, and unrolled it would fit one length alone.
-                torch._dynamo.graph_break()
+                torch._dynamo.graph_break()  # no operator for it, and unrolled it would fit one length
                 return dispatch.run(layers, input, state, lengths=lengths, reset=reset, fresh=begin)
             return traced.run(
                 layers, input, state, lengths=lengths, reset=reset, fresh=begin, fresh_rows=rows

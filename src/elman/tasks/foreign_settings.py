@@ -69,10 +69,8 @@ def refuse_foreign_settings(settings: Settings) -> None:
     for name, tasks in TASKS_OF.items():
         is_given = getattr(settings, name, None) != Settings.model_fields[name].default
         if is_given and settings.task not in tasks:
-            named = ", ".join(tasks[:-1]) + " or " * (len(tasks) > 1) + tasks[-1]
-            raise ConfigError(
-                f"{name} is for --task {named} and says nothing to {settings.task}; leave it out."
-            )
+            of = f"--task {tasks[0]}" if len(tasks) == 1 else f"the tasks {', '.join(tasks)}"
+            raise ConfigError(f"{name} is for {of} and says nothing to {settings.task}; leave it out.")
 
 
 def refuse_text_settings(settings: Settings) -> None:
