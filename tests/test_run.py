@@ -144,7 +144,7 @@ def test_everything_a_run_folder_promises_is_there(mood_run):
     } <= names
     config = json.loads((mood_run.folder / "config.json").read_text())
     assert config["chosen"]["pooling"] == mood_run.chosen.pooling
-    assert config["settings"]["epochs"] == 4
+    assert config["settings"]["epochs"] == 10
     assert (
         config["data"]["train"]["examples"]
         + config["data"]["valid"]["examples"]
