@@ -38,7 +38,7 @@ def name_run(tmp_path_factory):
     train = write_conll(folder / "train.conll", tagged_sentences(200))
     test = write_conll(folder / "test.conll", tagged_sentences(40, seed=1))
     return elman.train(
-        task="tag", train=str(train), test=str(test), out=str(folder / "run"), epochs=4, **FAST
+        task="tag", train=str(train), test=str(test), out=str(folder / "run"), epochs=10, **FAST
     )
 
 
@@ -123,7 +123,7 @@ def test_evaluate_gives_the_scores_of_the_result(name_run):
 def test_series_of_unequal_length_are_classified(tmp_path):
     path = write_jsonl(tmp_path / "train.jsonl", series_rows(150))
     run = elman.train(
-        task="classify", train=str(path), test=0.2, out=str(tmp_path / "run"), epochs=10, **FAST
+        task="classify", train=str(path), test=0.2, out=str(tmp_path / "run"), epochs=4, **FAST
     )
     assert run.result["test"]["accuracy"] > 0.9
     rising = np.stack([np.arange(5.0), np.full(5, 5.0)], axis=1)
@@ -144,7 +144,7 @@ def test_everything_a_run_folder_promises_is_there(mood_run):
     } <= names
     config = json.loads((mood_run.folder / "config.json").read_text())
     assert config["chosen"]["pooling"] == mood_run.chosen.pooling
-    assert config["settings"]["epochs"] == 10
+    assert config["settings"]["epochs"] == 4
     assert (
         config["data"]["train"]["examples"]
         + config["data"]["valid"]["examples"]
