@@ -122,9 +122,7 @@ def test_evaluate_gives_the_scores_of_the_result(name_run):
 
 def test_series_of_unequal_length_are_classified(tmp_path):
     path = write_jsonl(tmp_path / "train.jsonl", series_rows(150))
-    run = elman.train(
-        task="classify", train=str(path), test=0.2, out=str(tmp_path / "run"), epochs=4, **FAST
-    )
+    run = elman.train(task="classify", train=str(path), test=0.2, out=str(tmp_path / "run"), epochs=4, **FAST)
     assert run.result["test"]["accuracy"] > 0.9
     rising = np.stack([np.arange(5.0), np.full(5, 5.0)], axis=1)
     assert elman.load(run.folder).predict([rising, -rising])[0].prediction == "up"
