@@ -6,6 +6,7 @@ torch.optim.Adam. Steps take turns in one process, so that whatever else the mac
 
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elman.config import make_settings
 from elman.dataset import read_part
+from elman.kernels import use
 from elman.patterns.translate import after_start
 from elman.tasks.translate import Translate
 from elman.training.optim import Optimizer
@@ -59,6 +61,23 @@ class PlainModel(nn.Module):
         return scores
 
 
+def time_in_turns(steps: dict[str, Callable[[Any], None]], batches: list[Any]) -> dict[str, list[float]]:
+    """Return the seconds of each batch by each side, one after the other, the first batches left out."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for count, batch in enumerate(batches):
+        for name, step in steps.items() if count % 2 else reversed(steps.items()):
+            began = time.perf_counter()
+            step(batch)
+            if count >= WARM_UP:
+                times[name].append(time.perf_counter() - began)
+    return times
+
+
+def median_ratio(slower: list[float], faster: list[float]) -> float:
+    """Return the median over batches of how many times as fast one side is."""
+    return statistics.median(b / a for a, b in zip(faster, slower, strict=True))
+
+
 def measure_speed(problem: dict[str, Any], threads: int) -> dict[str, Any]:
     """Return milliseconds a step of both, their ratio, where ours spends its time, and the time of search."""
     torch.set_num_threads(threads)
@@ -99,15 +118,14 @@ def measure_speed(problem: dict[str, Any], threads: int) -> dict[str, Any]:
         adam.step()
         adam.zero_grad()
 
-    times: dict[str, list[float]] = {"ours": [], "plain": []}
-    for count, rows in enumerate(batches.order(0)[: STEPS + WARM_UP]):
-        batch = batches.batch(rows)
-        for name, step in (("ours", our_step), ("plain", plain_step)):
-            began = time.perf_counter()
-            step(batch)
-            if count >= WARM_UP:
-                times[name].append(time.perf_counter() - began)
-    ratio = statistics.median(b / a for a, b in zip(times["ours"], times["plain"], strict=True))
+    def our_step_on_torch(batch: Any) -> None:
+        with use("torch"):
+            our_step(batch)
+
+    times = time_in_turns(
+        {"ours": our_step, "ours on torch": our_step_on_torch, "plain": plain_step},
+        [batches.batch(rows) for rows in batches.order(0)[: STEPS + WARM_UP]],
+    )
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         for rows in batches.order(0)[:10]:
             our_step(batches.batch(rows))
@@ -120,8 +138,10 @@ def measure_speed(problem: dict[str, Any], threads: int) -> dict[str, Any]:
         "set": "cmudict",
         "kind": f"speed, {threads} threads",
         "ms_ours": round(1000 * statistics.median(times["ours"]), 2),
+        "ms_ours_on_torch": round(1000 * statistics.median(times["ours on torch"]), 2),
         "ms_plain": round(1000 * statistics.median(times["plain"]), 2),
-        "ratio": round(ratio, 3),
+        "ratio": round(median_ratio(times["plain"], times["ours"]), 3),
+        "ratio_on_torch": round(median_ratio(times["plain"], times["ours on torch"]), 3),
         "seconds_beam_5_of_1000": round(time.perf_counter() - began, 2),
         "threads": threads,
     }
