@@ -48,6 +48,13 @@ TIMED_STEPS, SHARE_OF_TIME, MOST_EPOCHS = 30, 0.85, 60
 BARS = ((1, 3), (4, 5), (6, 7), (8, 9), (10, 14), (15, 99))
 """Lengths of sentences, in words, that BLEU is given for."""
 
+EXPOSURE_EPOCHS = 15
+EXPOSURE_KINDS: dict[str, dict[str, Any]] = {
+    "teacher forcing": {},
+    "scheduled sampling": {"teacher_forcing": "inverse-sigmoid", "teacher_forcing_end": 0.5},
+}
+"""Compared with the same epochs, whatever they take: a step that samples takes longer."""
+
 T_OF_THREE = 4.303
 """Student's t for 95 % and two degrees of freedom: three seeds."""
 
@@ -141,13 +148,13 @@ def train_set(
         print(f"{name} {kind} seed {seed}: measured already", flush=True)
         return None
     problem = prepare_pairs(name, options.data, options.work) | settings
-    epochs = choose_epochs(problem, minutes, options.threads)
+    epochs = problem.pop("epochs", None)
+    limit: dict[str, Any] = {} if epochs else {"max_minutes": minutes}
+    epochs = epochs or choose_epochs(problem, minutes, options.threads)
     out = options.work / name / f"run-{kind.replace(' ', '-')}-{seed}"
     shutil.rmtree(out, ignore_errors=True)
     began = time.perf_counter()
-    run = elman.train(
-        **problem, epochs=epochs, seed=seed, threads=options.threads, max_minutes=minutes, out=out
-    )
+    run = elman.train(**problem, **limit, epochs=epochs, seed=seed, threads=options.threads, out=out)
     figures = {
         part: {k: v for k, v in run.result[part].items() if k != "baseline"} for part in ("valid", "test")
     }
@@ -235,9 +242,8 @@ def draw_by_length() -> None:
 def measure_exposure(options: Options, seeds: list[int]) -> None:
     """Train with and without scheduled sampling, and give the difference over the seeds with its interval."""
     for seed in seeds:
-        train_set("few_sentences", options, 5.0, "teacher forcing", seed)
-        sampled = {"teacher_forcing": "inverse-sigmoid", "teacher_forcing_end": 0.5}
-        train_set("few_sentences", options, 10.0, "scheduled sampling", seed, **sampled)
+        for kind, chosen in EXPOSURE_KINDS.items():
+            train_set("few_sentences", options, 3.0, kind, seed, epochs=EXPOSURE_EPOCHS, **chosen)
     rows = [row for row in read_records() if row["set"] == "few_sentences"]
     for name in ("exposure_gap", "token_error_rate", "bleu"):
         by_kind = {
