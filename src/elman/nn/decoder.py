@@ -17,7 +17,7 @@ from elman.cells import State
 from elman.errors import ConfigError
 from elman.nn.attention import Memory, make_attention
 from elman.nn.dropout import DROPOUTS, NOTHING, Regularisation
-from elman.nn.embedding import TokenEmbedding
+from elman.nn.embedding import INITIAL_STD, TokenEmbedding
 from elman.nn.encoder import Encoder
 from elman.padded import Padded
 
@@ -94,6 +94,7 @@ class Decoder(nn.Module):
         cell, num_layers, nonlinearity, init, memory_steps, forget_bias, regularisation: of the layers, as
             `Encoder` takes them.
         dropout: share of the embeddings, between layers, and of h~ switched off, in training.
+        std: deviation of fresh token vectors.
 
     Raises:
         ConfigError: masks that last for a whole sequence were asked of a decoder that goes step by step, and
@@ -126,6 +127,7 @@ class Decoder(nn.Module):
         memory_steps: int | None = None,
         forget_bias: float | None = None,
         dropout: float = 0.0,
+        std: float = INITIAL_STD,
         regularisation: Regularisation = NOTHING,
     ) -> None:
         super().__init__()
@@ -135,7 +137,7 @@ class Decoder(nn.Module):
         self.goes_step_by_step = attention == "additive"
         if self.goes_step_by_step:
             _refuse_lasting_masks(regularisation)
-        self.embedding = TokenEmbedding(num_tokens, embedding_size)
+        self.embedding = TokenEmbedding(num_tokens, embedding_size, std=std)
         self.attention = make_attention(attention, key_size, hidden_size, num_directions=directions)
         self.layers = Encoder(
             embedding_size + (key_size if self.feeds_context else 0),

@@ -14,6 +14,7 @@ from elman.data.batches import Batch, Batches
 from elman.data.example import Example
 from elman.errors import ConfigError, DataError
 from elman.nn.decoder import Decoder
+from elman.nn.embedding import vector_std
 from elman.patterns.translate import STOP, EncoderDecoder
 from elman.search.beam_search import Hypothesis
 from elman.tasks.exposure_bias import exact_by_length, measure_exposure, spread
@@ -54,7 +55,7 @@ RECIPE: dict[str, Any] = {
 }
 """What is chosen where the user says nothing."""
 
-SMALL_SET, SMALL_BATCH = 10_000, 32
+SMALL_SET, SMALL_BATCH = 20_000, 32
 """Training pairs below which steps are smaller, so that there are more of them."""
 
 RARE_WORDS = 2
@@ -125,6 +126,10 @@ class Translate(Task):
         """Return the number of tokens that each side has."""
         return {"vocabulary": len(self.inputs.vocab), "target_vocabulary": len(self.outputs.vocab)}
 
+    def vector_std(self) -> float:
+        """Return the deviation of fresh vectors of the source's tokens."""
+        return vector_std(len(self.inputs.vocab))
+
     def batches(self, examples: Sequence[Example]) -> Batches:
         """Return the sources as ids, with the ids of their targets where there are some."""
         encoded, spellings = self.inputs.encode(examples)
@@ -147,6 +152,7 @@ class Translate(Task):
             memory_steps=chosen.memory_steps,
             forget_bias=chosen.forget_bias,
             dropout=chosen.dropout or 0.0,
+            std=vector_std(len(self.outputs.vocab)),
             regularisation=self.regularisation(),
         )
         return EncoderDecoder(
