@@ -79,7 +79,8 @@ class Settings(BaseModel):
         None, description="Training data: .csv .tsv .jsonl .parquet .conll .conllu .txt ."
     )
     valid: str | float | None = Field(
-        None, description="Validation file, or fraction of train (default 0.1)."
+        None,
+        description="Validation file, or fraction of train (default 0.1); 0: none, keep the last weights.",
     )
     test: str | float | None = Field(None, description="Test file, or fraction of train to hold out.")
     out: str | None = Field(None, description="Folder for the run: new or empty.")

@@ -36,7 +36,7 @@ class Dataset:
 
     Args:
         kind: "text", "series" or "stream".
-        train, valid, test: the examples; `test` is empty where none was asked for.
+        train, valid, test: the examples; `test` is empty where none was asked for, `valid` with a share of 0.
         sources: part -> what it came from, in words.
         input_columns, target_column: the columns that were read; none for pairs in memory.
         categories: the input columns that hold names instead of numbers.
@@ -72,9 +72,10 @@ class Dataset:
 
     def counts(self) -> str:
         """Return one line that says how many examples (of a running text: characters) each part has."""
-        return "; ".join(
-            f"{part} {self._size(part)} ({self.sources[part]})" for part in PARTS if getattr(self, part)
-        )
+        parts = [f"{part} {self._size(part)} ({self.sources[part]})" for part in PARTS if getattr(self, part)]
+        if not self.valid:
+            parts.append("no validation part, so the weights of the last epoch are kept")
+        return "; ".join(parts)
 
     def _size(self, part: str) -> str:
         examples = getattr(self, part)
@@ -151,7 +152,8 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
     """Read the training data, and the other parts from their own sources or as a fraction of it.
 
     Args:
-        settings: paths and fractions; validation is a tenth of train where nothing is said.
+        settings: paths and fractions; validation is a tenth of train where nothing is said, and nothing
+            where it is 0.
         given: parts that come as objects in memory rather than as paths.
 
     Raises:
@@ -165,6 +167,8 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
         raise ConfigError("no training data; name a file with --train FILE.")
     if sources["valid"] is None:
         sources["valid"] = DEFAULT_VALID
+    elif is_nothing(sources["valid"]):
+        sources["valid"] = None
     if settings.task == "forecast":
         return _read_series(settings, sources)
     reading = read_part(settings, sources["train"], kind=settings.kind)
@@ -201,6 +205,16 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
         *_columns_read(reading),
         reading.categories,
     )
+
+
+def is_nothing(source: Any) -> bool:
+    """Say whether a part was given as a share of 0: nothing is held out.
+
+    Example:
+        >>> is_nothing(0), is_nothing(0.1), is_nothing("valid.csv")
+        (True, False, False)
+    """
+    return isinstance(source, int | float) and source == 0
 
 
 def _read_series(settings: Settings, sources: Mapping[str, Any]) -> Dataset:

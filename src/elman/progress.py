@@ -151,6 +151,7 @@ class Display(Observer):
     def on_epoch(self, row: dict[str, Any], timing: dict[str, Any], is_best: bool) -> None:
         """Print the epoch's line."""
         self.shown = time.monotonic()
+        is_best = is_best and bool(row.get("valid"))  # without validation the last is kept, not the best
         text = Text(epoch_line(row, timing, self.plan, is_best))
         if is_best:
             text.stylize("green", len(text) - len("best"))
@@ -281,7 +282,7 @@ def ending(outcome: Outcome, plan: Plan) -> str:
         why = f"stopped after {plan.max_minutes:g} minutes, as asked"
     else:
         why = f"{outcome.epoch} epochs done"
-    kept = ""
+    kept = "; kept the last weights: no part was held out to choose by"
     if outcome.metrics:
         score = format_metric(plan.metric, outcome.metrics.get(plan.metric))
         kept = f"; kept the weights of epoch {outcome.best_epoch} (validation {plan.metric} {score})"

@@ -27,7 +27,7 @@ from elman.report_sections import (
     training_section,
 )
 from elman.report_translation import translation_charts, translation_section
-from elman.tables import verdict
+from elman.tables import verdict_of
 
 if TYPE_CHECKING:
     from elman.tasks.prediction import Evaluation
@@ -95,7 +95,6 @@ def make_page(data: ReportData) -> str:
     # Here and not above: reading scores or predicting needs no plotly, which takes its time to import.
     from plotly.offline import get_plotlyjs
 
-    metrics = data.result.get(data.split) or {}
     valid_baseline = ((data.result.get("valid") or {}).get("baseline") or {}).get(data.metric)
     lengths = data.evaluation.lengths if data.evaluation is not None else []
     best = (data.result.get("best") or {}).get("epoch")
@@ -104,7 +103,6 @@ def make_page(data: ReportData) -> str:
     )
     charts |= translation_charts(data.evaluation) | numbers_charts(data.evaluation)
     charts |= data.evaluation.charts if data.evaluation is not None else {}
-    part = "validation" if data.split == "valid" else data.split
     cell = data.chosen.get("cell", "")
     sections = [
         result_section(data),
@@ -127,7 +125,7 @@ def make_page(data: ReportData) -> str:
         f"<style>\n{_asset('style.css')}</style>\n</head>\n<body>\n",
         f'<header><p class="kicker">elman · {attribute(data.task)} · {attribute(cell)}</p>',
         f"<h1>{safe(data.title)}</h1>",
-        f'<p class="verdict">{attribute(verdict(metrics, data.metric, f"the {part} part"))}</p></header>\n',
+        f'<p class="verdict">{attribute(verdict_of(data.result, data.split, data.metric))}</p></header>\n',
         "<main>\n", "\n".join(sections), "\n</main>\n",
         "<footer>This page stands alone: it needs no network, and sends nothing anywhere.",
         "<noscript> The charts need JavaScript; their numbers stand in the tables too.</noscript></footer>\n",

@@ -44,6 +44,8 @@ def result_section(data: "ReportData") -> Html:
         )
     said = str(baseline.get("description", "") or "")
     notes = [f"The metric in colour, {_words(metric)}, picked the weights that were kept."]
+    if data.result.get("kept") == "last":
+        notes = ["No part was held out for validation: the weights of the last epoch were kept."]
     if baseline.get("name") and said:
         notes.append(f"The baseline, {baseline['name']}: {said}")
     for name, other in (baseline.get("others") or {}).items():
@@ -76,6 +78,8 @@ def _rivals(metrics: Mapping[str, Any], metric: str) -> Html:
 def _all_scores(data: "ReportData") -> Html:
     """Return the table of metrics: a column for the model and one for the baseline, for each part."""
     parts = [part for part in ("test", "valid") if data.result.get(part)]
+    if not parts:
+        return Html("")
     names = list(
         dict.fromkeys(name for part in parts for name, value in data.result[part].items() if is_number(value))
     )
@@ -109,11 +113,8 @@ def training_section(data: "ReportData", charts: Mapping[str, Any]) -> Html:
         sentence += f" {last['skipped']} steps were skipped because loss or gradient was not finite."
     places = []
     if "loss" in charts:
-        places.append(
-            chart(
-                "loss", "Loss", "Line chart: training and validation loss at each epoch; see the table below."
-            )
-        )
+        which = "training and validation loss" if _has_validation(data) else "training loss"
+        places.append(chart("loss", "Loss", f"Line chart: {which} at each epoch; see the table below."))
     if "metric" in charts:
         title = f"Validation {_words(data.metric)}"
         places.append(chart("metric", title, f"Line chart: {title} at each epoch; see the table below."))
@@ -125,11 +126,15 @@ def training_section(data: "ReportData", charts: Mapping[str, Any]) -> Html:
     return section("Training", body, sentence)
 
 
+def _has_validation(data: "ReportData") -> bool:
+    return any(entry.get("valid") for entry in data.history)
+
+
 def _history_table(data: "ReportData") -> Html:
     """Return the journal as a table, folded away."""
-    metric = [] if data.metric == "loss" else [_words(data.metric)]
-    numbers = ["step", "training loss", "validation loss", *metric]
-    numbers += ["learning rate", "sequences a second", "seconds"]
+    names = list(dict.fromkeys(["loss", data.metric])) if _has_validation(data) else []
+    of_valid = ["validation loss" if name == "loss" else _words(name) for name in names]
+    numbers = ["step", "training loss", *of_valid, "learning rate", "sequences a second", "seconds"]
     header = [("epoch", ""), *((name, "number") for name in numbers)]
     clocks = {entry.get("epoch"): entry for entry in data.timing}
     best = (data.result.get("best") or {}).get("epoch")
@@ -139,8 +144,7 @@ def _history_table(data: "ReportData") -> Html:
         texts = [
             f"{entry.get('step', 0):,}",
             format_metric("loss", (entry.get("train") or {}).get("loss")),
-            format_metric("loss", valid.get("loss")),
-            *([format_metric(data.metric, valid.get(data.metric), 2)] if metric else []),
+            *(format_metric(name, valid.get(name), 2) for name in names),
             format_metric("learning_rate", entry.get("learning_rate")),
             _speed(timing.get("sequences_per_second")),
             _speed(timing.get("seconds"), 1),

@@ -42,7 +42,7 @@ from elman.run_folder import (
 )
 from elman.series_backtest import backtest
 from elman.tasks import TASKS
-from elman.tasks.foreign_settings import refuse_foreign_settings
+from elman.tasks.foreign_settings import refuse_foreign_settings, refuse_without_validation
 from elman.tasks.task import Task
 from elman.train_arguments import TrainArguments, in_python
 from elman.training.checkpoint import load_weights, save_weights
@@ -116,6 +116,7 @@ def train_run(
         )
     else:
         refuse_foreign_settings(settings)
+        refuse_without_validation(settings)
         folder = make_folder(settings.out) if settings.out is not None else None
     with RunLock(folder) if folder else nullcontext():
         try:
@@ -147,9 +148,8 @@ def _train(
     if resume:
         _check_rows_are_given(folder, stored.get("data", {}), settings, given)
     dataset = read_dataset(settings, given)
-    announce(f"data: {dataset.counts()}")
-    for note in dataset.notes:
-        announce(note)
+    for line in (f"data: {dataset.counts()}", *dataset.notes):
+        announce(line)
     data = _same_data(folder, stored, dataset.to_json(), settings)
     task = TASKS[str(settings.task)].prepare(dataset.name_columns(settings), dataset.train, dataset.kind)
     task.remember_validation(dataset.valid)
@@ -172,7 +172,7 @@ def _train(
             model,
             batches,
             _plan(task),
-            evaluate=lambda: task.validate(model, dataset.valid),
+            evaluate=(lambda: task.validate(model, dataset.valid)) if dataset.valid else None,
             store=store,
             observers=observers,
             resume=resume,
@@ -276,6 +276,7 @@ def _finish(
     run.result = {
         "metric": run.chosen.metric or run.task.metric,
         "best": {"epoch": outcome.best_epoch, "step": outcome.best_step},
+        "kept": "best" if dataset.valid else "last",
         "stopped": outcome.reason,
         "skipped": outcome.skipped,
         "seconds": round(seconds, 1),
@@ -348,6 +349,12 @@ def _same_data(
     folder: Path | None, stored: Mapping[str, Any], data: dict[str, Any], settings: Settings
 ) -> dict[str, Any]:
     """Return what is known of the data, as it was written down when the run began; refuse other data."""
+    if stored.get("data") and ("valid" in stored["data"]) != ("valid" in data):
+        began = "a" if "valid" in stored["data"] else "no"
+        raise DataError(
+            f"{folder}: the run began with {began} validation part, which cannot change when it is resumed; "
+            "leave out valid, or train a new run."
+        )
     for part, now in data.items():
         then = stored.get("data", {}).get(part, now)
         if then["sha256"] != now["sha256"]:

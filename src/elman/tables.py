@@ -20,6 +20,9 @@ FRACTIONS = frozenset({
 TOP_LABELS = 5
 """Labels whose probability is shown for one text."""
 
+UNSCORED = "Nothing was held out, so nothing was scored: the weights are those of the last epoch."
+"""What is said of a model that was trained on all data."""
+
 MOST_CLASSES = 20
 """Rows of a per-class table; `--json` and the report hold all."""
 
@@ -249,6 +252,24 @@ def verdict(metrics: Mapping[str, Any], metric: str, where: str) -> str:
         return f"{said}, {-points:.1f} points {worse} {rival}: use that, or train longer or on more data."
     gone = _share(points / 100 / (other if is_error else 1 - other))
     return f"{said}, {points:.1f} points {better} {rival}: {gone} its errors are gone."
+
+
+def verdict_of(result: Mapping[str, Any], part: str, metric: str) -> str:
+    """Return the verdict on one part of what `result.json` holds, or that nothing was scored.
+
+    Args:
+        result: part -> metrics, and "kept".
+        part: "test" or "valid".
+        metric: the one that is spoken of.
+
+    Example:
+        >>> verdict_of({"kept": "best", "valid": {"f1": 0.9}}, "valid", "f1")
+        'F1 on the validation part is 90.0 %.'
+    """
+    if not result.get(part) and result.get("kept") == "last":
+        return UNSCORED
+    name = "validation" if part == "valid" else part
+    return verdict(result.get(part) or {}, metric, f"the {name} part")
 
 
 def _share(fraction: float) -> str:

@@ -54,10 +54,8 @@ def outcome(run: "Run") -> str:
     metrics = run.result.get(part) or {}
     metric = str(run.result.get("metric", run.task.metric))
     part_name = "validation" if part == "valid" else part
-    blocks = [
-        tables.scores_table(metrics, part_name),
-        paint(tables.verdict(metrics, metric, f"the {part_name} part"), BOLD),
-    ]
+    blocks = [tables.scores_table(metrics, part_name)] if metrics else []
+    blocks.append(paint(tables.verdict_of(run.result, part, metric), BOLD))
     if run.result.get("backtest"):
         blocks.append(backtest_table(run.result["backtest"], metric))
     blocks += [f"beware: {alarm}" for alarm in metrics.get("alarms", [])]
@@ -323,11 +321,11 @@ def described(run: "Run") -> str:
         _data_lines(info),
     ]
     metric = str(run.result.get("metric", run.task.metric))
-    for part, name in (("test", "test"), ("valid", "validation")):
-        if run.result.get(part):
-            blocks.append(tables.scores_table(run.result[part], name))
-            blocks.append(tables.verdict(run.result[part], metric, f"the {name} part"))
-            break
+    part = "test" if run.result.get("test") else "valid"
+    if run.result.get(part):
+        blocks.append(tables.scores_table(run.result[part], "validation" if part == "valid" else part))
+    if run.result:
+        blocks.append(tables.verdict_of(run.result, part, metric))
     return "\n\n".join(blocks)
 
 

@@ -73,6 +73,30 @@ def refuse_foreign_settings(settings: Settings) -> None:
             raise ConfigError(f"{name} is for {of} and says nothing to {settings.task}; leave it out.")
 
 
+def refuse_without_validation(settings: Settings) -> None:
+    """Raise ConfigError where nothing is held out for validation and something given needs it.
+
+    Example:
+        >>> from elman.config import make_settings
+        >>> refuse_without_validation(make_settings({"task": "tag", "valid": 0, "patience": 3}))
+        Traceback (most recent call last):
+        elman.errors.ConfigError: patience looks at the validation part, and valid = 0 holds none out; ...
+    """
+    if settings.valid != 0:
+        return
+    for name in ("patience", "metric"):
+        if getattr(settings, name) is not None:
+            raise ConfigError(
+                f"{name} looks at the validation part, and valid = 0 holds none out; leave out one or the "
+                "other (with valid = 0 the weights of the last epoch are kept)."
+            )
+    if settings.task == "forecast":
+        raise ConfigError(
+            "valid = 0 is not for --task forecast: its intervals are calibrated on the validation part; give "
+            "a small share instead, such as 0.05."
+        )
+
+
 def refuse_text_settings(settings: Settings) -> None:
     """Raise ConfigError where a setting for text is given for series of numbers."""
     for name in (
