@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from elman import patterns as patterns
     from elman import tasks as tasks
     from elman import training as training
+    from elman import xray as xray
     from elman.config import Settings as Settings
     from elman.errors import ElmanError as ElmanError
     from elman.padded import Padded as Padded
@@ -49,6 +50,7 @@ _PLACES: dict[str, tuple[str, str | None]] = {
     "patterns": ("elman.patterns", None),
     "tasks": ("elman.tasks", None),
     "training": ("elman.training", None),
+    "xray": ("elman.xray", None),
 }
 
 __all__ = ["ElmanError", "Padded", "Run", "Settings", "load", "nn", "train"]
