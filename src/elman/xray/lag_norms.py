@@ -24,8 +24,8 @@ from elman.xray.linearised import Linearised
 FORGOTTEN = 0.01
 """Share of the influence at lag 0 below which a state counts as forgotten."""
 
-FLOATING_WORK = 1e11
-"""Floating-point operations that the norms of one layer may cost: some seconds on one core."""
+FLOATING_WORK = 2e10
+"""Operations that each kind of norm of one layer may cost: a second or two on one core."""
 
 DENSE_LAGS = 32
 """Lags that are looked at one by one where not all can be."""

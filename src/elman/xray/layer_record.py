@@ -2,8 +2,10 @@
 
 Shape legend: B batch, T time, I input features, H hidden, L layers, D directions.
 
-Hooks on the layers write down each call. A hook hands on a copy of what the layer said, so that a model that
-writes into it (`output[mask] = 0`) changes neither the record nor the graph behind it.
+Hooks on the layers write down each call. A hook hands on a copy of what the layer said, and the gradient is
+taken by a copy in between. So a model that writes into what it got (`output[mask] = 0`) changes neither the
+record nor the gradient; and of an LSTM's pair (h, c), whose h is made from c inside the step, the gradient by
+c is that of the c which is handed on, whatever kernel made it.
 """
 
 from __future__ import annotations
@@ -91,17 +93,17 @@ class _Recorder:
         is_cell = isinstance(module, nn.RNNCellBase)
         output, final = (None, said) if is_cell else said
         final = (final,) if isinstance(final, Tensor) else tuple(final)
-        copies = tuple(_copy(part) for part in final)
+        watched = tuple(_watched(part) for part in final)
+        copies = tuple(part.clone() for part in watched)
         parts = () if state is None else (state,) if isinstance(state, Tensor) else tuple(state)
-        watched = tuple(_watched(*pair) for pair in zip(final, copies, strict=True))
         output_copy: Said | None = None
         seen: Said | None = None
         if isinstance(output, PackedSequence):
-            output_copy = output._replace(data=_copy(output.data))
-            seen = output._replace(data=_watched(output.data, output_copy.data))
+            seen = output._replace(data=_watched(output.data))
+            output_copy = output._replace(data=seen.data.clone())
         elif output is not None:
-            output_copy = _copy(output)
-            seen = _watched(output, output_copy)
+            seen = _watched(output)
+            output_copy = seen.clone()
         self.said.append((seen, watched))
         self.calls.append(_call(self.names[module], module, input, parts, named, output, final, copies))
         handed_on = copies if len(copies) > 1 else copies[0]
@@ -266,16 +268,11 @@ def _detached(packed: PackedSequence) -> PackedSequence:
     return packed._replace(data=packed.data.detach())
 
 
-def _copy(value: Tensor) -> Tensor:
+def _watched(value: Tensor) -> Tensor:
     """Copy what a layer said; of a frozen layer, a copy that a gradient reaches all the same."""
     if value.requires_grad or not torch.is_grad_enabled():
         return value.clone()
     return value.clone().requires_grad_()
-
-
-def _watched(value: Tensor, copy: Tensor) -> Tensor:
-    """Give the one of the two by which the loss is differentiated."""
-    return value if value.requires_grad else copy
 
 
 def _tensors(output: Said | None, final: State) -> list[Tensor]:
@@ -289,7 +286,7 @@ def _check_loss(loss: Any, model: nn.Module, calls: list[Call]) -> None:
         found = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise ShapeError(f"loss_fn gave {found}, expected one number: the mean or sum of what it gave.")
     if not bool(torch.isfinite(loss)):
-        raise TrainingError(f"the loss is {float(loss)}: {_culprit(model, calls)}.")
+        raise TrainingError(f"the loss is {float(loss.detach())}: {_culprit(model, calls)}.")
     if not loss.requires_grad:
         raise ConfigError(
             "the loss has no gradient, so there is no flow to look at; expected loss_fn to keep the graph "

@@ -119,6 +119,8 @@ def transient_growth(matrix: Tensor) -> float:
             return math.inf
         if bound > largest:
             largest = max(largest, float(torch.linalg.matrix_norm(power, ord=2)))
+        if bound <= 1:  # then |A^(k+j)| <= |A^j|: no later power is larger
+            break
         power = power @ matrix
     return largest
 
