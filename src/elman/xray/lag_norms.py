@@ -75,7 +75,7 @@ class LagNorms:
 
     @property
     def memory_horizon(self) -> int | None:
-        """The smallest of the lags at which the influence is under 1 % of lag 0; None if it never is."""
+        """The smallest of `lags` at which the influence is under 1 % of lag 0; None if at none of them."""
         under = (self.influence < FORGOTTEN).nonzero()[:, 0]
         return int(self.lags[under[0]]) if len(under) else None
 

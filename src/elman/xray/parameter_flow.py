@@ -6,11 +6,15 @@ nothing, far more unlearns (Karpathy 2015, Stanford CS231n, section "Ratio of we
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+AT_ONCE = 2**20
+"""Numbers that are divided together: of large weights no copy is made."""
 
 ADAM_EPSILON = 1e-8
 """Adam's guard against division by zero (Kingma and Ba 2015, algorithm 1)."""
@@ -64,11 +68,18 @@ def parameter_flows(
             continue
         values = gradient.coalesce().values() if gradient.is_sparse else gradient
         norm = float(torch.linalg.vector_norm(values, dtype=_wide(values)))
-        adam = values / (values.abs() + ADAM_EPSILON)
-        step = learning_rate * float(torch.linalg.vector_norm(adam, dtype=_wide(adam)))
+        step = learning_rate * _adam_norm(values)
         ratios = (learning_rate * norm / size, step / size) if size > 0 else (None, None)
         flows.append(ParameterFlow(name, size, norm, *ratios))
     return flows
+
+
+def _adam_norm(gradient: Tensor) -> float:
+    """Return the norm of g / (|g| + epsilon), a piece at a time."""
+    squares = 0.0
+    for piece in gradient.flatten().split(AT_ONCE):
+        squares += float((piece / (piece.abs() + ADAM_EPSILON)).double().square().sum())
+    return math.sqrt(squares)
 
 
 def _wide(values: Tensor) -> torch.dtype:
