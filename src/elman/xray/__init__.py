@@ -1,5 +1,7 @@
-"""Looking inside recurrent networks: gradients through time, spectra, gates, and what the input did."""
+"""X-RAY: look inside any torch module with recurrent layers: gradients through time, spectra, gates, padding."""
 
-from elman.xray.examine import examine
+from elman.xray.examine import Examination, examine
+from elman.xray.padding import check_padding
+from elman.xray.saliency import attribute
 
-__all__ = ["examine"]
+__all__ = ["Examination", "attribute", "check_padding", "examine"]
