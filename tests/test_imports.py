@@ -28,6 +28,8 @@ LEVELS: list[tuple[str, ...]] = [
     ("tasks", "dataset", "series_dataset", "series_backtest", "run_folder"),
     (
         "tables",
+        "comparison",
+        "comparison_page",
         "progress",
         "report_markup",
         "report_charts",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from elman import tasks as tasks
     from elman import training as training
     from elman import xray as xray
+    from elman.comparison import compare as compare
     from elman.config import Settings as Settings
     from elman.errors import ElmanError as ElmanError
     from elman.padded import Padded as Padded
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _PLACES: dict[str, tuple[str, str | None]] = {
     "train": ("elman.run_train", "train"),
     "load": ("elman.run", "load"),
+    "compare": ("elman.comparison", "compare"),
     "Run": ("elman.run", "Run"),
     "Settings": ("elman.config", "Settings"),
     "Padded": ("elman.padded", "Padded"),

@@ -77,24 +77,32 @@ def write_report(path: str | Path, data: ReportData) -> None:
     Raises:
         RunError: the file cannot be written.
     """
+    write_page(path, make_page(data), "the model and its scores are safe beside it")
+
+
+def write_page(path: str | Path, page: str, comfort: str) -> None:
+    """Write a page beside its place first, so that it is whole or not there.
+
+    Args:
+        path: the file.
+        page: its content.
+        comfort: what the message says where it cannot be written.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
     path = Path(path)
     aside = path.with_name(f".{path.name}.new")
     try:
-        aside.write_bytes(make_page(data).encode("utf-8", "replace"))
+        aside.write_bytes(page.encode("utf-8", "replace"))
         os.replace(aside, path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise RunError(
-            f"{path}: the report cannot be written ({error.strerror}); "
-            "the model and its scores are safe beside it."
-        ) from None
+        raise RunError(f"{path}: the report cannot be written ({error.strerror}); {comfort}.") from None
 
 
 def make_page(data: ReportData) -> str:
     """Return the whole page as HTML."""
-    # Here and not above: reading scores or predicting needs no plotly, which takes its time to import.
-    from plotly.offline import get_plotlyjs
-
     valid_baseline = ((data.result.get("valid") or {}).get("baseline") or {}).get(data.metric)
     lengths = data.evaluation.lengths if data.evaluation is not None else []
     best = (data.result.get("best") or {}).get("epoch")
@@ -116,16 +124,39 @@ def make_page(data: ReportData) -> str:
         data_section(data, charts),
         settings_section(data),
     ]
+    header = join(
+        [
+            f'<p class="kicker">elman · {attribute(data.task)} · {attribute(cell)}</p>',
+            f"<h1>{safe(data.title)}</h1>",
+            f'<p class="verdict">{attribute(verdict_of(data.result, data.split, data.metric))}</p>',
+        ]
+    )
+    return whole_page(f"{data.title}: elman report", header, sections, charts)
+
+
+def whole_page(
+    title: str, header: Html, sections: Sequence[Html], charts: Mapping[str, Any], style: str = ""
+) -> Html:
+    """Return a page that stands alone, with everything it needs inside it.
+
+    Args:
+        title: any text.
+        header: finished, the page's head.
+        sections: finished, one below the other.
+        charts: what `report_assets/charts.js` draws, by name.
+        style: more CSS of our own.
+    """
+    # Here and not above: reading scores or predicting needs no plotly, which takes its time to import.
+    from plotly.offline import get_plotlyjs
+
     return join([
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n',
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
         '<meta name="color-scheme" content="light dark">\n',
-        f"<title>{attribute(data.title)}: elman report</title>\n",
-        f"<style>\n{_asset('style.css')}</style>\n</head>\n<body>\n",
-        f'<header><p class="kicker">elman · {attribute(data.task)} · {attribute(cell)}</p>',
-        f"<h1>{safe(data.title)}</h1>",
-        f'<p class="verdict">{attribute(verdict_of(data.result, data.split, data.metric))}</p></header>\n',
+        f"<title>{attribute(title)}</title>\n",
+        f"<style>\n{_asset('style.css')}{style}</style>\n</head>\n<body>\n",
+        f"<header>{header}</header>\n",
         "<main>\n", "\n".join(sections), "\n</main>\n",
         "<footer>This page stands alone: it needs no network, and sends nothing anywhere.",
         "<noscript> The charts need JavaScript; their numbers stand in the tables too.</noscript></footer>\n",

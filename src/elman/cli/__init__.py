@@ -21,6 +21,7 @@ usage: elman COMMAND ...
   predict    label texts, or every row of a file
   generate   let a trained model write
   info       show a model: layers, settings, scores, nearest words
+  compare    set runs of one task side by side
   demo       run a worked example on real data; without a name: list them
   bench      time the layers beside torch.nn on this machine
 
@@ -43,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("elman.cli.commands", "predict"),
     "generate": ("elman.cli.generate", "generate"),
     "info": ("elman.cli.commands", "info"),
+    "compare": ("elman.cli.compare", "compare"),
     "demo": ("elman.cli.commands", "demo"),
     "bench": ("elman.cli.commands", "bench"),
 }

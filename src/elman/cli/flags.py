@@ -170,6 +170,25 @@ class Info:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """Set runs of one task side by side: settings that differ, scores, sizes, speed, learning curves.
+
+    As in:
+      elman compare runs/gru runs/lstm
+      elman compare runs/* --output compare.html
+
+    Args:
+        runs: Folders of two or more runs.
+        output: Write a page that stands alone to this file.
+        json: Print one JSON object and nothing else.
+    """
+
+    runs: Annotated[Positional[tuple[str, ...]], arg(metavar="RUN RUN ...", help_behavior_hint="")] = ()
+    output: Annotated[str, arg(metavar="FILE.html", help_behavior_hint="")] = ""
+    json: Json = False
+
+
+@dataclass(frozen=True)
 class Demo:
     """Run a worked example on data that comes with an installed package; without a name, list them.
 
@@ -230,6 +249,7 @@ USAGE = {
     "predict": 'elman predict RUN "a text", or elman predict RUN --data FILE',
     "generate": 'elman generate RUN --prompt "a text"',
     "info": "elman info RUN",
+    "compare": "elman compare RUN RUN ...",
     "demo": "elman demo [NAME]",
     "bench": "elman bench [--quick]",
 }

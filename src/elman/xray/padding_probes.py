@@ -93,8 +93,8 @@ def check_given(example: Tensor, lengths: Tensor | Sequence[int]) -> Given:
     """
     if example.dim() < 2 or 0 in example.shape[:2]:
         raise ShapeError(
-            f"example is {tuple(example.shape)}, expected a tensor [batch, time, ...] of numbers or ids with a "
-            "row and a step at least: take one batch of your data"
+            f"example is {tuple(example.shape)}, expected a tensor [batch, time, ...] of numbers or ids with "
+            "a row and a step at least: take one batch of your data"
         )
     checked = check_lengths(lengths, example.size(0), example.size(1))
     given = Given(example.detach(), lengths if isinstance(lengths, Tensor) else checked)

@@ -282,7 +282,8 @@ def used_tensors(ran: Ran, layout: Layout) -> set[Key]:
     asked = {key: found for key, found in everything.items() if found.node.requires_grad}
     if not asked:
         return set(everything)
-    found = torch.autograd.grad(
+    # None for what is not read; torch's types know only of tensors.
+    found: Sequence[Tensor | None] = torch.autograd.grad(
         total, [each.node for each in asked.values()], allow_unused=True, retain_graph=True
     )
     read = {key for key, gradient in zip(asked, found, strict=True) if gradient is not None}

@@ -1,0 +1,23 @@
+"""`elman compare`: two or more runs side by side, as tables or as a page."""
+
+import sys
+from collections.abc import Sequence
+
+from elman.cli.commands import print_json
+from elman.cli.flags import Compare, read_command
+
+
+def compare(arguments: Sequence[str]) -> int:
+    """Show runs side by side."""
+    wanted = read_command(Compare, arguments, "compare")
+    from elman import comparison
+
+    shown = comparison.compare(*wanted.runs)
+    if wanted.output:
+        shown.write_page(wanted.output)
+        print(f"{len(shown.runs)} runs side by side in {wanted.output}", file=sys.stderr)
+    if wanted.json:
+        print_json(shown.to_json())
+    elif not wanted.output:
+        print(shown)
+    return 0
