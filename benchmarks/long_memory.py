@@ -35,6 +35,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 import elman
 from elman.nn.encoder import Encoder
 from elman.padded import Padded
+from elman.xray.problems import COPIED, SYMBOLS, draw_adding, draw_copy
 
 HERE = Path(__file__).parent
 RECORDS = HERE / "results" / "long_memory.jsonl"
@@ -55,7 +56,6 @@ LOOK_EVERY = 100
 """Updates between two looks, as many as are drawn in the picture."""
 
 LOOK_SEED, TEST_SEED, FRESH_SEQUENCES = 1_000_033, 1_000_003, 1000
-SYMBOLS, COPIED, BLANK, SIGN = 8, 10, 8, 9
 SOLVED = {"adding": 0.005, "copy": 0.001}
 """Mean squared error, and nats a step (a hundredth of the forgetful loss at T = 200), on fresh data."""
 SOLVED_WHILE_LOOKING = 0.8
@@ -84,27 +84,6 @@ class Reader(nn.Module):
         if self.problem == "adding":
             return mse_loss(self.linear(outputs.last()).squeeze(1), target)
         return cross_entropy(self.linear(outputs.data).flatten(0, 1), target.flatten())
-
-
-def draw_adding(count: int, steps: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return numbers and marks [count, steps, 2], and the sums of the marked numbers [count]."""
-    numbers = torch.rand(count, steps, generator=random)
-    half, marks = steps // 2, torch.zeros(count, steps)
-    rows = torch.arange(count)
-    marks[rows, torch.randint(half, (count,), generator=random)] = 1
-    marks[rows, torch.randint(half, steps, (count,), generator=random)] = 1
-    return torch.stack([numbers, marks], 2), (numbers * marks).sum(1)
-
-
-def draw_copy(count: int, steps: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return one-hot symbols [count, steps + 20, 10], and what to say at each step."""
-    symbols = torch.randint(SYMBOLS, (count, COPIED), generator=random)
-    shown = torch.full((count, steps + 2 * COPIED), BLANK)
-    target = shown.clone()
-    shown[:, :COPIED] = symbols
-    shown[:, steps + COPIED - 1] = SIGN
-    target[:, -COPIED:] = symbols
-    return nn.functional.one_hot(shown, SYMBOLS + 2).float(), target
 
 
 DRAW = {"adding": draw_adding, "copy": draw_copy}

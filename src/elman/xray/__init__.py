@@ -2,6 +2,7 @@
 
 from elman.xray.examine import Examination, examine
 from elman.xray.padding import check_padding
+from elman.xray.report_card import report_card
 from elman.xray.saliency import attribute
 
-__all__ = ["Examination", "attribute", "check_padding", "examine"]
+__all__ = ["Examination", "attribute", "check_padding", "examine", "report_card"]
