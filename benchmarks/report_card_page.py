@@ -10,8 +10,8 @@ from typing import Any
 from elman.xray.problems import PROBLEMS
 from elman.xray.report_card import interval
 
-MARKER = "<!-- What stands below is written by benchmarks/report_card.py. -->"
-"""In docs/report_card.md; what follows it is replaced."""
+MARKER = "## Measured"
+"""A heading of docs/report_card.md; what follows it is replaced."""
 
 LEFT, TOP, ROW, BAR, WIDTH, RIGHT = 150, 50, 24, 14, 720, 70
 COLOURS = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#777777"]
@@ -31,9 +31,9 @@ def draw_page(records: Sequence[dict[str, Any]], results: Path, docs: Path) -> N
     (results / "report_card.md").write_text(text, encoding="utf-8")
     (docs / "report_card.svg").write_text(picture(records), encoding="utf-8")
     page = docs / "report_card.md"
-    before = page.read_text(encoding="utf-8").partition(MARKER)[0]
+    before = page.read_text(encoding="utf-8").partition(f"\n{MARKER}\n")[0]
     shown = f"![Scores of each cell on each problem](report_card.svg)\n\n{text}"
-    page.write_text(f"{before}{MARKER}\n\n{shown}", encoding="utf-8")
+    page.write_text(f"{before}\n{MARKER}\n\n{shown}", encoding="utf-8")
     print(text)
 
 
