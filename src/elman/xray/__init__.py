@@ -1,4 +1,4 @@
-"""X-RAY: look inside any torch module with recurrent layers: gradients through time, spectra, gates, padding."""
+"""X-RAY: look inside any torch module with recurrent layers: gradients, spectra, gates, padding."""
 
 from elman.xray.examine import Examination, examine
 from elman.xray.padding import check_padding
