@@ -65,7 +65,7 @@ def matrix(
     for i, row in enumerate(cells):
         before = f"{name} = " if i == middle else " " * (len(name) + 3)
         after = f"  {rows[i]}" if len(rows) else ""
-        lines.append(f"{before}[ {'  '.join(cell.rjust(width) for cell in row)} ]{after}")
+        lines.append(f"{before}[ {'  '.join(cell.rjust(width) for cell in row)} ]{after}".rstrip())
     return lines
 
 
