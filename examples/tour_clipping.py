@@ -25,7 +25,7 @@ def train(clip_norm: float) -> list[tuple[float, float]]:
     generator = torch.Generator().manual_seed(1)
     layer, output = elman.nn.RNN(1, 16, nonlinearity="relu"), nn.Linear(16, 1)
     with torch.no_grad():
-        layer.weight_hh_l0.copy_(1.1 * torch.eye(16))
+        layer.get_parameter("weight_hh_l0").copy_(1.1 * torch.eye(16))
     parameters = [*layer.parameters(), *output.parameters()]
     optimizer = torch.optim.SGD(parameters, lr=RATE)
     curve: list[tuple[float, float]] = []

@@ -32,7 +32,7 @@ def main(picture: str | None = None) -> dict[str, float]:
         found[f"{radius}"] = float(sizes[-1])
     layer, output = nn.RNN(4, UNITS), nn.Linear(UNITS, 1)
     with torch.no_grad():
-        layer.weight_hh_l0.copy_(1.2 * weight)
+        layer.get_parameter("weight_hh_l0").copy_(1.2 * weight)
     x, target = torch.randn(STEPS + 1, 4), torch.zeros(1, 1)
     done = calculate(Exercise(layer, output, x, target, HandLoss("mse"), at="last"))
     errors = [float(np.linalg.norm(step.direct + step.through_time)) for step in reversed(done.steps)]

@@ -40,8 +40,8 @@ class Reader(nn.Module):
         """Return scores [B, 2]."""
         vectors = self.embedding(tokens)
         if self.layer is None:
-            return self.output(torch.tanh(self.hidden(vectors.mean(1))))  # type: ignore[no-any-return]
-        return self.output(self.layer(vectors)[0][:, -1])  # type: ignore[no-any-return]
+            return self.output(torch.tanh(self.hidden(vectors.mean(1))))
+        return self.output(self.layer(vectors)[0][:, -1])
 
 
 def train(is_recurrent: bool) -> list[tuple[float, float]]:
