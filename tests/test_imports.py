@@ -40,7 +40,7 @@ LEVELS: list[tuple[str, ...]] = [
         "report",
     ),
     ("run", "run_train", "terminal"),
-    ("stream", "export", "estimators"),
+    ("stream", "export", "estimators", "tuning"),
     ("serve", "demos", "bench"),
     ("cli",),
     ("__main__",),
@@ -60,6 +60,7 @@ EXTRAS = [
     "sacrebleu",
     "lemminflect",
     "statsmodels",
+    "optuna",
 ]
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
 UNSAFE_CALLS = {"eval", "exec", "torch.load", "torch.save", "np.load", "numpy.load"}

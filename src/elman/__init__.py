@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from elman.run import Run as Run
     from elman.run import load as load
     from elman.run_train import train as train
+    from elman.tuning.tune import tune as tune
 
 # Name -> module, and the name in it; None where the module itself is meant.
 _PLACES: dict[str, tuple[str, str | None]] = {
     "train": ("elman.run_train", "train"),
+    "tune": ("elman.tuning.tune", "tune"),
     "load": ("elman.run", "load"),
     "compare": ("elman.comparison", "compare"),
     "Run": ("elman.run", "Run"),

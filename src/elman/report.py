@@ -124,14 +124,15 @@ def make_page(data: ReportData) -> str:
         data_section(data, charts),
         settings_section(data),
     ]
-    header = join(
-        [
-            f'<p class="kicker">elman · {attribute(data.task)} · {attribute(cell)}</p>',
-            f"<h1>{safe(data.title)}</h1>",
-            f'<p class="verdict">{attribute(verdict_of(data.result, data.split, data.metric))}</p>',
-        ]
-    )
+    verdict = verdict_of(data.result, data.split, data.metric)
+    header = page_header(f"elman · {data.task} · {cell}", data.title, verdict)
     return whole_page(f"{data.title}: elman report", header, sections, charts)
+
+
+def page_header(kicker: str, title: str, verdict: str) -> Html:
+    """Return the head of a page: the line above its name, the name, and the sentence below; any text."""
+    lines = (f'<p class="kicker">{attribute(kicker)}</p>', f"<h1>{safe(title)}</h1>")
+    return join([*lines, f'<p class="verdict">{attribute(verdict)}</p>'])
 
 
 def whole_page(

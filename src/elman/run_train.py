@@ -161,17 +161,17 @@ def _train(
     if folder:
         write_json(folder / "vocab.json", task.to_json())
         write_json(folder / "config.json", config)
-    with _threads(task.chosen.threads), torch.random.fork_rng():
+    with use_threads(task.chosen.threads), torch.random.fork_rng():
         baseline = task.choose_baseline(dataset.train, dataset.valid)
         if folder:
             save_weights(folder / "baseline.safetensors", baseline.to_tensors(), {})
         store = Store(folder) if folder else None
         goes_on = resume and store is not None and store.has_checkpoints()
-        model = _fresh_model(task, goes_on)
+        model = fresh_model(task, goes_on)
         outcome = fit(
             model,
             batches,
-            _plan(task),
+            plan_of(task),
             evaluate=(lambda: task.validate(model, dataset.valid)) if dataset.valid else None,
             store=store,
             observers=observers,
@@ -191,7 +191,7 @@ def _backtest(settings: Settings, given: Mapping[str, Any], task: Task) -> list[
     return backtest(settings, given, metric=metric, train=lambda once, data: train_run(once, data=data))
 
 
-def _fresh_model(task: Task, goes_on: bool = False) -> Pattern:
+def fresh_model(task: Task, goes_on: bool = False) -> Pattern:
     """Return the network with its initial weights: drawn from the seed, or those of another run.
 
     Where a checkpoint will replace them (`goes_on`), the other run is not needed any more.
@@ -244,7 +244,7 @@ def _columns_read(inputs: Mapping[str, Any]) -> list[Any]:
     return [inputs.get("gaps", []), inputs.get("categories", []), inputs.get("category_columns", [])]
 
 
-def _plan(task: Task) -> Plan:
+def plan_of(task: Task) -> Plan:
     """Return what the training loop needs of the settings."""
     chosen = task.chosen
     metric = chosen.metric or task.metric
@@ -369,7 +369,7 @@ def _same_data(
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def use_threads(count: int | None) -> Iterator[None]:
     """Use so many threads inside the block, and what was set before after it."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)

@@ -145,5 +145,5 @@ def in_python(message: str) -> str:
             return f"{name}=False" if flag[1] else name
         return f"{name}={value!r}" if value.isalpha() and value.islower() else f"{name}={value}"
 
-    message = re.sub(r"elman train --resume (.+)$", r"elman.train(resume='\1')", message)
+    message = re.sub(r"elman (train|tune) --resume (.+)$", r"elman.\1(resume='\2')", message)
     return _FLAG.sub(argument, message)

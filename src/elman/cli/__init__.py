@@ -17,6 +17,7 @@ elman: recurrent networks, end to end
 usage: elman COMMAND ...
 
   train      train a model on a file of sequences
+  tune       try settings around the default, and keep the best run
   evaluate   score a trained model on a file
   predict    label texts, or every row of a file
   generate   let a trained model write
@@ -40,6 +41,7 @@ elman COMMAND --help shows the flags of a command; elman --version the version.
 # Command -> the module and function that run it with the rest of the command line.
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("elman.cli.commands", "train"),
+    "tune": ("elman.cli.tune", "tune"),
     "evaluate": ("elman.cli.commands", "evaluate"),
     "predict": ("elman.cli.commands", "predict"),
     "generate": ("elman.cli.generate", "generate"),

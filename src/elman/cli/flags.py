@@ -5,7 +5,7 @@ Nothing here imports torch: a command's help answers in a fraction of a second.
 
 import io
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import MISSING, dataclass, fields, make_dataclass
 from functools import reduce
@@ -26,6 +26,7 @@ Command = TypeVar("Command")
 GROUPS = {"task": "data", "cell": "network", "tokens": "tokens", "epochs": "training"}
 
 GROUP_HELP = {
+    "search": "How much to try (tune).",
     "data": "What to train, on which data, and where to.",
     "network": "The layers, from tokens or numbers to labels.",
     "tokens": "How a text becomes tokens.",
@@ -245,6 +246,7 @@ COMMAND_VALUE_NAMES = {
 # How each command is typed, for messages.
 USAGE = {
     "train": "elman train [CONFIG.toml] --task classify --train FILE --out FOLDER",
+    "tune": "elman tune [CONFIG.toml] --task classify --train FILE --out FOLDER [--trials N]",
     "evaluate": "elman evaluate RUN --data FILE",
     "predict": 'elman predict RUN "a text", or elman predict RUN --data FILE',
     "generate": 'elman generate RUN --prompt "a text"',
@@ -267,7 +269,7 @@ def read_command(kind: type[Command], arguments: Sequence[str], name: str) -> Co
         ConfigError: an unknown flag (the nearest is named), or a value that is missing or wrong.
         SystemExit: help was shown (0).
     """
-    return _parse(kind, arguments, command_grammar(kind, name))
+    return parse(kind, arguments, command_grammar(kind, name))
 
 
 def command_grammar(kind: type, name: str) -> Grammar:
@@ -298,11 +300,22 @@ def read_train(arguments: Sequence[str]) -> Settings:
         SystemExit: help was shown (0).
     """
     kind, titles = train_command()
-    parsed: Any = _parse(kind, arguments, train_grammar(), description=TRAIN_HELP)
+    parsed: Any = parse(kind, arguments, train_grammar(), description=TRAIN_HELP)
+    return settings_of(parsed, titles)
+
+
+def settings_of(parsed: Any, titles: Sequence[str], command: str = "train") -> Settings:
+    """Return the settings of a TOML file with the flags over them.
+
+    Args:
+        parsed: what tyro made of the words.
+        titles: the groups of settings in it.
+        command: whose words they are, for messages.
+    """
     flags = {name: value for title in titles for name, value in getattr(parsed, title).items()}
     if not parsed.config:
         if not flags:
-            raise ConfigError(NOTHING)
+            raise ConfigError(NOTHING.replace("elman train", f"elman {command}"))
         return make_settings(flags, source="flags")
     if not parsed.config.endswith(".toml"):
         raise ConfigError(
@@ -319,7 +332,7 @@ def train_grammar() -> Grammar:
     return Grammar("train", USAGE["train"], flags, VALUE_NAMES)
 
 
-def _parse(kind: type[Command], arguments: Sequence[str], grammar: Grammar, **more: Any) -> Command:
+def parse(kind: type[Command], arguments: Sequence[str], grammar: Grammar, **more: Any) -> Command:
     """Return what tyro makes of the words, having checked them: its own complaints are boxes of many lines.
 
     Raises:
@@ -342,12 +355,15 @@ def _parse(kind: type[Command], arguments: Sequence[str], grammar: Grammar, **mo
         raise ConfigError("; ".join(line for line in lines if line)) from None
 
 
-def train_command() -> tuple[type, list[str]]:
+def train_command(more: Mapping[str, dict[str, Any]] | None = None) -> tuple[type, list[str]]:
     """Return the class that tyro reads for `train`, and its groups of settings.
 
     A group is a TypedDict with optional keys, so that a flag that was not given is not there at all.
+
+    Args:
+        more: groups of flags that stand before the settings.
     """
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = dict(more or {})
     title = ""
     for name, info in Settings.model_fields.items():
         title = GROUPS.get(name, title)

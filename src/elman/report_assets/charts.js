@@ -15,7 +15,8 @@
       gridcolor: colour("line"), linecolor: colour("line"), zeroline: false, color: colour("soft"),
       tickformat: spec.format || "", rangemode: spec.from_zero ? "tozero" : "normal",
       fixedrange: touch, automargin: true, tickfont: { size: 12 }, nticks: spec.ticks || 0,
-      dtick: spec.step || undefined
+      dtick: spec.step || undefined,
+      type: spec.kind || undefined  // "log" or "category"; else plotly sees it from the values
     };
   }
 

@@ -1,0 +1,178 @@
+"""SEARCH: what a search is, as its folder holds it: `search.json` beside the journal of its trials."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from elman.config import Settings, make_settings
+from elman.dataset import IN_MEMORY, PARTS
+from elman.errors import CheckpointError, ConfigError, DataError, RunError
+from elman.metrics import SMALLER_IS_BETTER
+from elman.run_folder import read_json, settings_to_store, versions, write_json
+from elman.tuning.search_space import Dimension, search_space
+from elman.tuning.study import Study
+from elman.tuning.trial import Workbench
+
+FORMAT = 1
+"""Number of the layout of a search's folder; a later one is refused."""
+
+FILE, JOURNAL = "search.json", "trials.jsonl"
+
+MAY_CHANGE = ("train", "valid", "test", "vectors")
+"""Settings that may be given anew with `resume`: where the same data lie now."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched, on which data, and how often.
+
+    Args:
+        folder: where it is kept.
+        settings: as given, with the metric, and the threads where they were divided.
+        space: what is searched.
+        metric: the validation metric that is made better.
+        trials: how many, the recipe's own among them.
+        processes: how many work at once.
+        data: what is known of training and validation part, as in a run's `config.json`.
+    """
+
+    folder: Path
+    settings: Settings
+    space: Sequence[Dimension]
+    metric: str
+    trials: int
+    processes: int
+    data: Mapping[str, Any]
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Whether more of the metric is better."""
+        return self.metric not in SMALLER_IS_BETTER
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What the recipe chooses for each searched setting."""
+        return {dimension.name: dimension.default for dimension in self.space}
+
+    def study(self) -> Study:
+        """Return the trials."""
+        return Study(
+            self.folder / JOURNAL,
+            self.space,
+            larger_is_better=self.larger_is_better,
+            seed=self.settings.seed,
+        )
+
+    def write(self) -> None:
+        """Write `search.json`."""
+        values = {
+            "format": FORMAT,
+            "settings": settings_to_store(self.settings),
+            "space": [dimension.to_json() for dimension in self.space],
+            "metric": self.metric,
+            "trials": self.trials,
+            "processes": self.processes,
+            "data": dict(self.data),
+            "versions": versions(),
+        }
+        write_json(self.folder / FILE, values)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Search":
+        """Read `search.json`.
+
+        Raises:
+            RunError: the folder holds no search.
+            CheckpointError: it is damaged, or a later version wrote it.
+        """
+        if not (folder / FILE).exists():
+            raise RunError(f"{folder}: holds no search; name the folder that `elman tune --out` wrote.")
+        values = read_json(folder / FILE)
+        if values.get("format") != FORMAT:
+            raise CheckpointError(
+                f"{folder}: has search format {values.get('format')!r}, this version reads format {FORMAT}; "
+                "use the version of elman that wrote it (search.json names it)."
+            )
+        return cls(
+            folder,
+            make_settings(values["settings"], source=str(folder / FILE)),
+            [Dimension.from_json(each) for each in values["space"]],
+            values["metric"],
+            values["trials"],
+            values["processes"],
+            values["data"],
+        )
+
+
+def new_search(settings: Settings, bench: Workbench, folder: Path, *, trials: int, processes: int) -> Search:
+    """Return a search around what the recipe chooses, having tried that it can be prepared.
+
+    Args:
+        settings: as given.
+        bench: the data; its settings are those of the trials, the test part apart.
+        folder: where it will be kept.
+        trials: how many.
+        processes: how many work at once.
+
+    Raises:
+        ElmanError: whatever the task says of the settings and the data.
+    """
+    task, _ = bench.prepare({})
+    metric = task.chosen.metric or task.metric
+    space = search_space(settings, task.chosen, metric)
+    values: dict[str, Any] = {"metric": metric}
+    if bench.settings.threads is not None:
+        values["threads"] = bench.settings.threads
+    kept = make_settings(settings.model_dump(exclude_unset=True, exclude={"out"}) | values)
+    return Search(folder, kept, space, metric, trials, processes, bench.dataset.to_json())
+
+
+def search_to_resume(
+    settings: Settings, given: Mapping[str, Any], *, trials: int | None, processes: int | None
+) -> Search:
+    """Return the search in the folder that `resume` names, with what is given anew.
+
+    Raises:
+        ConfigError: another setting was given.
+        DataError: the rows in memory that it began with were not given again.
+    """
+    folder = Path(str(settings.resume))
+    search = Search.read(folder)
+    anew = settings.model_dump(exclude_unset=True, exclude={"resume"})
+    refused = [name for name in anew if name not in MAY_CHANGE]
+    if refused:
+        raise ConfigError(
+            f"{refused[0]} cannot change when a search is resumed (only trials, processes, timeout and "
+            f"{', '.join(MAY_CHANGE)} may be given); leave it out, or begin a new search."
+        )
+    for part in PARTS:
+        was_in_memory = search.data.get(part, {}).get("file") == IN_MEMORY
+        if was_in_memory and part not in given and part not in anew:
+            raise DataError(
+                f"{folder}: its {part} data were rows in memory, which a search does not keep; give the same "
+                f"rows again, from Python: elman.tune(resume={str(folder)!r}, {part}=rows)"
+            )
+    kept = make_settings(search.settings.model_dump(exclude_unset=True) | anew)
+    return replace(
+        search,
+        settings=kept,
+        trials=trials or search.trials,
+        processes=processes or search.processes,
+    )
+
+
+def check_same_data(search: Search, bench: Workbench) -> None:
+    """Refuse to go on with other data than the trials so far were scored on.
+
+    Raises:
+        DataError: a part has changed.
+    """
+    for part, now in bench.dataset.to_json().items():
+        then = search.data.get(part, now)
+        if then["sha256"] != now["sha256"]:
+            raise DataError(
+                f"{search.folder}: the {part} data have changed since the search began "
+                f"({then['examples']} examples then, {now['examples']} now); restore them to resume, or "
+                "begin a new search."
+            )

@@ -1,0 +1,128 @@
+"""TOLD: the trials of a search as lines and tables of text."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from elman.tables import clock, format_metric, text_table
+from elman.tuning.search import Search
+from elman.tuning.study import Study, Trial
+
+SHOWN_TRIALS = 5
+"""Best trials that are shown when a search is over."""
+
+
+def differing(trial: Trial, defaults: Mapping[str, Any]) -> str:
+    """Return the settings in which a trial differs from the recipe's choice, in words.
+
+    Example:
+        >>> differing(Trial(1, "done", {"dropout": 0.25, "cell": "gru"}), {"dropout": 0.5, "cell": "gru"})
+        'dropout 0.25'
+    """
+    parts = [
+        f"{name} {short(trial.values[name])}"
+        for name, default in defaults.items()
+        if name in trial.values and trial.values[name] != default
+    ]
+    return ", ".join(parts) or "as the recipe chooses"
+
+
+def short(value: Any) -> str:
+    """Return a value of a setting in a few characters.
+
+    Example:
+        >>> short(0.0031415), short(64), short("gru")
+        ('0.00314', '64', 'gru')
+    """
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def trial_line(trial: Trial, search: Search, best: Trial | None, left: float | None) -> str:
+    """Return one trial that is over as a line: how it went, the best so far, the time left."""
+    how = {
+        "done": format_metric(search.metric, trial.score, 2),
+        "pruned": f"stopped early at {format_metric(search.metric, trial.score, 2)}",
+        "failed": f"failed: {trial.reason}",
+    }[trial.state]
+    width = len(str(search.trials - 1))
+    parts = [f"{search.metric} {how}" if trial.state == "done" else how]
+    if best is not None:
+        parts.append(f"best {format_metric(search.metric, best.score, 2)} (trial {best.number})")
+    if left is not None:
+        parts.append(f"about {clock(left)} left")
+    head = f"trial {trial.number:>{width}} of {search.trials}"
+    return f"{head}: {', '.join(parts)}; {differing(trial, search.defaults)}"
+
+
+class Teller:
+    """Says of each trial once how it ended.
+
+    Args:
+        search: the search.
+        study: its trials; those that are over already are not told.
+        announce: takes a line.
+    """
+
+    def __init__(self, search: Search, study: Study, announce: Callable[[str], None]) -> None:
+        self.search, self.study, self.announce = search, study, announce
+        self.told = {trial.number for trial in study.trials() if trial.state != "running"}
+
+    def __call__(self) -> None:
+        """Tell what is new."""
+        trials = self.study.trials()
+        over = [trial for trial in trials if trial.state != "running"]
+        for trial in over:
+            if trial.number not in self.told:
+                self.told.add(trial.number)
+                left = seconds_left(over, self.search)
+                self.announce(trial_line(trial, self.search, self.study.best(), left))
+
+
+def seconds_left(over: Sequence[Trial], search: Search) -> float | None:
+    """Return the time for the trials not yet over, at the mean of those that are; None at the end."""
+    open_trials = search.trials - len(over)
+    if open_trials <= 0 or not over:
+        return None
+    mean = sum(trial.seconds for trial in over) / len(over)
+    return math.ceil(open_trials / search.processes) * mean
+
+
+def ranked(trials: Sequence[Trial], search: Search) -> list[Trial]:
+    """Return the trials that are done, the best first."""
+    done = [trial for trial in trials if trial.state == "done" and trial.score is not None]
+    sign = -1.0 if search.larger_is_better else 1.0
+    return sorted(done, key=lambda trial: (sign * (trial.score or 0.0), trial.number))
+
+
+def best_table(trials: Sequence[Trial], search: Search) -> str:
+    """Return the best trials as a table, the recipe's own always among them."""
+    order = ranked(trials, search)
+    shown = order[:SHOWN_TRIALS]
+    shown += [trial for trial in order[SHOWN_TRIALS:] if trial.number == 0]
+    rows = [
+        [str(trial.number), format_metric(search.metric, trial.score, 2), differing(trial, search.defaults)]
+        for trial in shown
+    ]
+    return text_table(["trial", f"validation {search.metric}", "differs from the recipe in"], rows, left=3)
+
+
+def importance_table(importances: Mapping[str, float]) -> str:
+    """Return how much each setting mattered, as a table; what to do where too few trials say so."""
+    if not importances:
+        return "  too few trials are done to say what mattered; more: --trials"
+    rows = [[name, f"{100 * share:.0f} %"] for name, share in importances.items()]
+    return text_table(["what mattered", "share"], rows)
+
+
+def ended(trials: Sequence[Trial]) -> str:
+    """Return how many trials ended how.
+
+    Example:
+        >>> ended([Trial(0, "done", {}), Trial(1, "failed", {})])
+        '2 trials: 1 done, 0 stopped early, 1 failed'
+    """
+    counts = {state: sum(trial.state == state for trial in trials) for state in ("done", "pruned", "failed")}
+    return (
+        f"{len(trials)} trials: {counts['done']} done, {counts['pruned']} stopped early, "
+        f"{counts['failed']} failed"
+    )
