@@ -208,7 +208,7 @@ def elman_process(*words: str) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "elman", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
     )  # fmt: skip
 
 
@@ -226,13 +226,13 @@ def wait_for_trials(folder: Path, count: int) -> None:
 def test_killed_and_resumed_a_search_tries_the_same_as_one_that_was_not(data, tmp_path):
     arguments = ["tune", *WORDS, "--train", str(data), "--valid", "0.3", "--trials", "12"]
     whole = elman_process(*arguments, "--out", str(tmp_path / "whole"))
-    assert whole.wait(timeout=200) == 0, whole.communicate()
+    assert whole.wait(timeout=200) == 0
     killed = elman_process(*arguments, "--out", str(tmp_path / "killed"))
     try:
         wait_for_trials(tmp_path / "killed", 4)
     finally:
         killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    killed.wait()
     assert not (tmp_path / "killed" / "best").exists()
     assert main(["tune", "--resume", str(tmp_path / "killed")]) == 0
     assert bare(tmp_path / "killed") == bare(tmp_path / "whole")
@@ -443,6 +443,18 @@ def test_a_setting_that_alone_decides_matters_most(tmp_path):
     shares = searched.importances()
     assert shares["dropout"] > shares["input_dropout"]
     assert abs(searched.best().values["dropout"] - 0.1) < 0.1
+
+
+def test_of_trials_that_all_score_alike_nothing_matters(tmp_path):
+    space = [Dimension("dropout", 0.3, 0.0, 0.6)]
+    searched = study.Study(tmp_path / JOURNAL, space, larger_is_better=True, seed=0)
+    while (drawn := searched.ask(20)) is not None:
+        searched.finish(drawn, 0.5 if drawn.number > 10 else 0.25)
+    assert searched.importances()
+    searched = study.Study(tmp_path / "alike.jsonl", space, larger_is_better=True, seed=0)
+    while (drawn := searched.ask(20)) is not None:
+        searched.finish(drawn, 0.5)
+    assert searched.importances() == {}
 
 
 # Wrong input

@@ -123,7 +123,9 @@ def _importance_section(importances: Mapping[str, float]) -> Html:
         "all. With few trials this is a hint, no more."
     )
     if not importances:
-        return section("What mattered", Html(""), "Too few trials are done to say what mattered.")
+        return section(
+            "What mattered", Html(""), "This cannot be said: too few trials are done, or all score alike."
+        )
     rows = [
         row([cell(safe(name), tag="th"), cell(attribute(f"{100 * share:.0f} %"), "number")])
         for name, share in importances.items()

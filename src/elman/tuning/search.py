@@ -10,6 +10,7 @@ from elman.dataset import IN_MEMORY, PARTS
 from elman.errors import CheckpointError, ConfigError, DataError, RunError
 from elman.metrics import SMALLER_IS_BETTER
 from elman.run_folder import read_json, settings_to_store, versions, write_json
+from elman.run_train import plan_of
 from elman.tuning.search_space import Dimension, search_space
 from elman.tuning.study import Study
 from elman.tuning.trial import Workbench
@@ -119,7 +120,7 @@ def new_search(settings: Settings, bench: Workbench, folder: Path, *, trials: in
         ElmanError: whatever the task says of the settings and the data.
     """
     task, _ = bench.prepare({})
-    metric = task.chosen.metric or task.metric
+    metric = plan_of(task).metric  # which refuses one that the task has not
     space = search_space(settings, task.chosen, metric)
     values: dict[str, Any] = {"metric": metric}
     if bench.settings.threads is not None:

@@ -7,6 +7,7 @@ search that was killed and resumed tries the same as one that was not (with one 
 
 import fcntl
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -236,13 +237,17 @@ class Study:
     def importances(self) -> dict[str, float]:
         """Return how much each setting decides whether a trial is among the good ones, as shares of one.
 
-        Nothing where too few trials are done, or where their scores are all the same.
+        Nothing where too few trials are done, or where so many score alike that none is worse than the good.
 
         Source: Watanabe, Bansal and Hutter 2023, "PED-ANOVA: Efficiently Quantifying Hyperparameter
         Importance in Arbitrary Subspaces".
         """
-        done = [trial for trial in self.trials() if trial.state == "done"]
-        if len(done) < FEWEST_FOR_IMPORTANCE or len({trial.score for trial in done}) < 2:
+        scores = [trial.score for trial in self.trials() if trial.state == "done" and trial.score is not None]
+        scores.sort(reverse=self.larger_is_better)
+        if (
+            len(scores) < FEWEST_FOR_IMPORTANCE
+            or scores[math.ceil(GOOD_SHARE * len(scores)) - 1] == scores[-1]
+        ):
             return {}
         evaluator = self.optuna.importance.PedAnovaImportanceEvaluator(target_quantile=GOOD_SHARE)
         shares = self.optuna.importance.get_param_importances(self.study, evaluator=evaluator)

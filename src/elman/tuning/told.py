@@ -109,7 +109,7 @@ def best_table(trials: Sequence[Trial], search: Search) -> str:
 def importance_table(importances: Mapping[str, float]) -> str:
     """Return how much each setting mattered, as a table; what to do where too few trials say so."""
     if not importances:
-        return "  too few trials are done to say what mattered; more: --trials"
+        return "  what mattered cannot be said: too few trials are done, or all score alike (more: --trials)"
     rows = [[name, f"{100 * share:.0f} %"] for name, share in importances.items()]
     return text_table(["what mattered", "share"], rows)
 

@@ -144,13 +144,13 @@ def tune_run(
         check_same_data(search, bench)
     else:
         search, bench = _begin(settings, given, trials or TRIALS, processes or 1)
-        make_folder(search.folder)
     if search.processes > 1 and given:
         raise ConfigError(
             "rows in memory cannot be shared with other processes; write them to a file and name that, or "
             "leave processes out."
         )
     check_test_is_there(search.settings)
+    search.folder.mkdir(parents=True, exist_ok=True)  # new or empty, or that of the search to resume
     with RunLock(search.folder):
         search.write()
         study = search.study()
