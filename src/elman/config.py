@@ -75,6 +75,7 @@ class Settings(BaseModel):
     )
     series_id: str | None = Field(None, description="forecast: column that says which series a row is of.")
     known_future: str | None = Field(None, description="forecast: columns that are known ahead: a,b.")
+    static: str | None = Field(None, description="forecast: columns that stay the same within a series: a,b.")
     train: str | None = Field(
         None, description="Training data: .csv .tsv .jsonl .parquet .conll .conllu .txt ."
     )

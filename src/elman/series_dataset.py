@@ -34,6 +34,7 @@ def read_source(
         target=split_names(settings.target),
         known_future=split_names(settings.known_future),
         series_id=settings.series_id,
+        static=split_names(settings.static),
         time=settings.time,
         columns=split_names(settings.columns) or None,
         name=name,

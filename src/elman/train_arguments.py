@@ -42,6 +42,7 @@ class TrainArguments(TypedDict, total=False):
     time: str
     series_id: str
     known_future: str
+    static: str
     train: Any
     valid: Any
     test: Any

@@ -43,6 +43,7 @@ VALUE_NAMES = {
     "time": "COLUMN",
     "series_id": "COLUMN",
     "known_future": "A,B,...",
+    "static": "A,B,...",
     "quantiles": "Q,Q,...",
     "train": "FILE",
     "valid": "FILE|SHARE",

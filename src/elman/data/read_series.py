@@ -17,6 +17,7 @@ import numpy as np
 from elman.data.categories import Row
 from elman.data.columns import find_column
 from elman.data.series_table import SeriesTable, open_table, to_number
+from elman.data.static_columns import read_static
 from elman.data.time_series import TimeSeries
 from elman.data.timestamps import (
     MIXED_SHARE,
@@ -47,12 +48,14 @@ class SeriesColumns:
         known_future: covariates that are known ahead.
         series_id: which series a row belongs to.
         time: when it is.
+        static: what stays the same within a series.
     """
 
     target: tuple[str, ...]
     known_future: tuple[str, ...] = ()
     series_id: str | None = None
     time: str | None = None
+    static: tuple[str, ...] = ()
 
     def roles(self, names: Sequence[str]) -> tuple[list[int], list[int], int | None, int | None]:
         """Return the places of the columns among names."""
@@ -98,6 +101,7 @@ def read_series(
     target: Sequence[str] = (),
     known_future: Sequence[str] = (),
     series_id: str | None = None,
+    static: Sequence[str] = (),
     time: str | None = None,
     columns: Sequence[str] | None = None,
     name: str = "data",
@@ -110,6 +114,7 @@ def read_series(
         target: columns to forecast (default: every column of numbers that is nothing else).
         known_future: columns of covariates that are known ahead.
         series_id: the column that says which series a row belongs to (default: all are one).
+        static: columns that stay the same within a series, of numbers or names.
         time: the column of times (default: the first that is written as times, or is called so and rises).
         columns: names for the columns of a text file without a header.
         name: what to call data in memory.
@@ -126,7 +131,7 @@ def read_series(
         ([1.0, 2.0, nan, 4.0], 'day', 'time: column day, one row a day')
     """
     table = open_table(source, columns, name)
-    chosen = _choose(table, target, known_future, series_id, time)
+    chosen = _choose(table, target, known_future, static, series_id, time)
     rows, is_number = _collect(table, chosen)
     found = _clock_of(rows, is_number, clock) if chosen.time is not None else Clock("rows")
     series, notes = _on_a_grid(table, chosen, rows, found)
@@ -134,7 +139,12 @@ def read_series(
 
 
 def _choose(
-    table: SeriesTable, target: Sequence[str], known: Sequence[str], series_id: str | None, time: str | None
+    table: SeriesTable,
+    target: Sequence[str],
+    known: Sequence[str],
+    static: Sequence[str],
+    series_id: str | None,
+    time: str | None,
 ) -> SeriesColumns:
     """Return the columns as asked, with those left open seen from the first rows."""
     names, where = table.names, table.name
@@ -144,13 +154,19 @@ def _choose(
 
     targets, futures = [named(each) for each in target], [named(each) for each in known]
     identity = None if series_id is None else named(series_id)
+    constant = [named(each) for each in static]
+    if constant and identity is None:
+        raise DataError(
+            f"{where}: --static names what is known of each series; name the column that tells them apart "
+            "with --series-id."
+        )
     probe = list(islice(table.open(), PROBE_ROWS))
     if not probe:
         raise DataError(f"{where}: has no rows; a series of numbers was expected.")
-    taken = {*targets, *futures, identity}
+    taken = {*targets, *futures, *constant, identity}
     free = [name for name in names if name not in taken]
     when = named(time) if time is not None else _time_among(probe, names, free)
-    used = [*targets, *futures, *([identity] if identity else []), *([when] if when else [])]
+    used = [*targets, *futures, *constant, *([identity] if identity else []), *([when] if when else [])]
     twice = next((name for name in used if used.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{where}: column {twice!r} is named for two things at once; name each column once.")
@@ -164,7 +180,7 @@ def _choose(
     comma = next((name for name in [*targets, *futures] if "," in name), None)
     if comma is not None:
         raise DataError(f"{where}: column {comma!r} has a comma in its name; rename it.")
-    return SeriesColumns(tuple(targets), tuple(futures), identity, when)
+    return SeriesColumns(tuple(targets), tuple(futures), identity, when, tuple(constant))
 
 
 def _time_among(probe: Sequence[Row], names: Sequence[str], free: Sequence[str]) -> str | None:
@@ -266,6 +282,7 @@ def _on_a_grid(
     """Put the rows of each series on steps of one length; steps without a row are missing values."""
     walls, offsets = _times_of(found)
     width = len(chosen.target) + len(chosen.known_future)
+    fixed = read_static(table, chosen.static, chosen.series_id or "") if chosen.static else {}
     series: list[TimeSeries] = []
     gaps: list[str] = []
     for index, (key, rows) in enumerate(found.items()):
@@ -281,7 +298,8 @@ def _on_a_grid(
             full[places] = values
             values = full
             gaps.append(f"{length - len(places):,}{f' in {key!r}' if key else ''}")
-        series += _columns_of(key, values, chosen, clock, start, rows.where)
+        made = _columns_of(key, values, chosen, clock, start, rows.where)
+        series += [replace(one, static=fixed[key]) for one in made] if fixed else made
     return series, _notes(chosen, clock, series, gaps, len(found))
 
 

@@ -27,6 +27,7 @@ class TimeSeries:
         known: covariates that are known ahead, *[T, K]*; rows after the last value may follow.
         first: the first row that may be forecast; what stands before it is context only. None: not decided.
         where: file and row of its first value.
+        static: what is known of the whole series, as texts: the cells of its static columns.
 
     Example:
         >>> series = TimeSeries("load", np.array([1.0, 2.0, 4.0]), Clock("rows"))
@@ -41,6 +42,7 @@ class TimeSeries:
     known: Floats | None = None
     first: int | None = None
     where: str = ""
+    static: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -50,6 +52,8 @@ class TimeSeries:
         digest = hashlib.sha256(np.ascontiguousarray(self.values).tobytes())
         if self.known is not None:
             digest.update(np.ascontiguousarray(self.known).tobytes())
+        for cell in self.static:
+            digest.update(f"{len(cell)} {cell}".encode("utf-8", "surrogatepass"))
         place = f"{self.clock}, start={self.start}, first={self.first}"
         return f"TimeSeries({self.name!r}, {len(self)} steps, {place}, {digest.hexdigest()})"
 
@@ -114,7 +118,8 @@ def join(before: TimeSeries, after: TimeSeries) -> TimeSeries:
     Rows of `after` at or before the end of `before` are dropped, steps between the two are missing values.
 
     Raises:
-        DataError: they are written in different steps, or one with offsets from UTC and one without.
+        DataError: they are written in different steps, or one with offsets from UTC and one without; or what
+            is static differs.
 
     Example:
         >>> clock = Clock("number")
@@ -128,6 +133,11 @@ def join(before: TimeSeries, after: TimeSeries) -> TimeSeries:
         raise DataError(
             f"{after.where}: series {after.name!r} has {after.clock.unlike(before.clock)} in {before.where}; "
             "write both in one form."
+        )
+    if after.static != before.static:
+        raise DataError(
+            f"{after.where}: series {after.name!r} has the static values {', '.join(after.static)} here and "
+            f"{', '.join(before.static)} in {before.where}; one value for a whole series was expected."
         )
     row = end if before.clock.unit == "rows" else before.row_at(after.start)
     length = max(end, row + len(after))

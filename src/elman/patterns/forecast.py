@@ -1,6 +1,6 @@
 """FORECAST: many-to-future. The last rows of a series go in, the next ones come out.
 
-Shape legend: B batch, C context, H horizon, P rows of a patch, K covariates, Q quantiles.
+Shape legend: B batch, C context, H horizon, P rows of a patch, K covariates, S static numbers, Q quantiles.
 
 Numbers are differences from an anchor (the last value, or the last season) in the series' own scale, so an
 output of zero is the naive forecast; that is where training starts.
@@ -24,17 +24,20 @@ Interval = Literal["quantiles", "gaussian", "none"]
 class Patches(nn.Module):
     """Cut a context into patches of equal length: the steps that the encoder reads.
 
-    A patch holds, of each of its rows, the value, whether it was observed, and the covariates.
+    A patch holds, of each of its rows, the value, whether it was observed, and the covariates; and what is
+    known of the whole series.
 
     Args:
         context: rows, a multiple of `patch`.
         patch: rows of a patch.
         num_known: covariates of a row, K.
+        num_static: numbers that are known of a whole series, S.
 
     Attributes:
         output_size: numbers of a patch.
 
-    `forward(features)` takes "numbers", Padded [B, C, 2 + K], and gives Padded [B, C / P, P (2 + K)].
+    `forward(features)` takes "numbers", Padded [B, C, 2 + K], and with static numbers "static", Padded
+    [B, 1, S]; it gives Padded [B, C / P, P (2 + K) + S].
 
     Example:
         >>> numbers = Padded(torch.ones(3, 8, 2), torch.tensor([8, 8, 8]))
@@ -42,20 +45,23 @@ class Patches(nn.Module):
         torch.Size([3, 2, 8])
     """
 
-    def __init__(self, context: int, patch: int, num_known: int = 0) -> None:
+    def __init__(self, context: int, patch: int, num_known: int = 0, num_static: int = 0) -> None:
         super().__init__()
         if context % patch:
             raise ConfigError(
                 f"context = {context} is no multiple of patch = {patch}; choose another of them."
             )
         self.patch = patch
-        self.hand_on = NumberInput(patch * (2 + num_known))
+        self.hand_on = NumberInput(patch * (2 + num_known) + num_static)
         self.output_size = self.hand_on.output_size
 
     def forward(self, features: Mapping[str, Padded]) -> Padded:
         """Return the patches, as the class describes."""
         rows = features["numbers"].data
         patches = rows.reshape(rows.size(0), rows.size(1) // self.patch, -1)
+        if "static" in features:
+            static = features["static"].data.expand(-1, patches.size(1), -1)
+            patches = torch.cat([patches, static], 2)
         lengths = torch.full((rows.size(0),), patches.size(1))
         return self.hand_on({"numbers": Padded(patches, lengths)})
 
@@ -64,17 +70,18 @@ class Forecaster(Pattern):
     """Read the context in patches, and say all steps of the horizon at once.
 
         patches -> dropout -> encoder -> last hidden state -> dropout -> linear  (from zero)
-        context, covariates of the horizon ------------------------------> linear  (from zero)
+        context, covariates of the horizon, what is static --------------> linear  (from zero)
 
     The sum of the two is, for each step, what is added to the anchor: one point and one number for each
     quantile (or one logarithm of a standard deviation).
 
     Args:
-        encoder: reads patches: its input size is P (2 + K).
+        encoder: reads patches: its input size is P (2 + K) + S.
         context: rows that are read, C.
         horizon: steps that are said at once, H.
         patch: rows of a patch, P.
         num_known: covariates of a row, K, of which those of the horizon are read too.
+        num_static: numbers that are known of a whole series, S.
         point: what the point forecast makes small: "mse" (it is a mean) or "mae" (a median).
         interval: "quantiles" (each by its pinball loss), "gaussian" (by its likelihood) or "none".
         levels: the quantiles, between 0 and 1, rising.
@@ -102,6 +109,7 @@ class Forecaster(Pattern):
         horizon: int,
         patch: int,
         num_known: int = 0,
+        num_static: int = 0,
         point: Literal["mse", "mae"] = "mse",
         interval: Interval = "quantiles",
         levels: Sequence[float] = (0.1, 0.5, 0.9),
@@ -110,7 +118,10 @@ class Forecaster(Pattern):
         input_dropout: float | None = None,
     ) -> None:
         super().__init__(
-            Patches(context, patch, num_known), encoder, dropout=dropout, input_dropout=input_dropout
+            Patches(context, patch, num_known, num_static),
+            encoder,
+            dropout=dropout,
+            input_dropout=input_dropout,
         )
         if encoder.num_directions == 2:
             raise ConfigError("a forecast reads its context once, forwards; leave --bidirectional out.")
@@ -118,7 +129,8 @@ class Forecaster(Pattern):
         self.levels = tuple(levels) if interval != "none" else ()
         self.num_outputs = 1 + {"quantiles": len(self.levels), "gaussian": 1, "none": 0}[interval]
         self.linear = nn.Linear(encoder.output_size, horizon * self.num_outputs)
-        self.direct = nn.Linear(context * 2 + horizon * num_known, horizon * self.num_outputs)
+        read = context * 2 + horizon * num_known + num_static
+        self.direct = nn.Linear(read, horizon * self.num_outputs)
         for layer in (self.linear, self.direct):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -136,6 +148,8 @@ class Forecaster(Pattern):
         read = [batch.features["numbers"].data[:, :, :2].flatten(1)]
         if "future" in batch.features:
             read.append(batch.features["future"].data.flatten(1))
+        if "static" in batch.features:
+            read.append(batch.features["static"].data.flatten(1))
         flat = self.linear(self.output_dropout(hidden)) + self.direct(torch.cat(read, 1))
         return flat.view(-1, self.horizon, self.num_outputs)
 

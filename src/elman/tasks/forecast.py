@@ -116,11 +116,12 @@ class Forecast(Task):
         chosen, num_known = self.chosen, self.inputs.num_known(bool(self.chosen.calendar))
         patch = chosen.patch or 1
         return Forecaster(
-            self.encoder(patch * (2 + num_known)),
+            self.encoder(patch * (2 + num_known) + self.inputs.num_static),
             context=self.context,
             horizon=1 if chosen.recursive else self.horizon,
             patch=patch,
             num_known=num_known,
+            num_static=self.inputs.num_static,
             point=chosen.point or "mse",
             interval=chosen.interval or "none",
             levels=levels_of(chosen),

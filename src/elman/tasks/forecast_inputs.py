@@ -1,6 +1,6 @@
 """FORECAST INPUTS: the scale of each series, and windows as the numbers that a network reads.
 
-Shape legend: N windows, C context, H horizon, K covariates.
+Shape legend: N windows, C context, H horizon, K covariates, S static numbers.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from elman.data.timestamps import Clock
 from elman.data.windows import Window
 from elman.errors import DataError
 from elman.padded import Padded
+from elman.tasks.static_features import StaticFeatures
 
 LARGEST = 1e100
 """Numbers beyond this have no finite variance."""
@@ -71,12 +72,14 @@ class ForecastInputs:
         known: the scale of each covariate that is known ahead; None: there is none.
         seen: the place on the clock after the last row of each training series that weights or calibration
             were chosen by: the end of its validation part.
+        static: how the static columns are read; None: there are none.
     """
 
     clock: Clock
     scales: dict[str, Scale] = field(repr=False)
     known: Standardiser | None = None
     seen: dict[str, int] = field(default_factory=dict, repr=False)
+    static: StaticFeatures | None = None
 
     kind = "series"
     num_columns = 1
@@ -94,7 +97,8 @@ class ForecastInputs:
                         f"{int(np.isnan(row).any(1).argmax()) + 1}; fill it in, or leave the column out."
                     )
             known = Standardiser.fit(rows)
-        return cls(series[0].clock, {one.name: Scale.fit(one) for one in series}, known)
+        scales = {one.name: Scale.fit(one) for one in series}
+        return cls(series[0].clock, scales, known, static=StaticFeatures.fit(series))
 
     def scale_of(self, series: TimeSeries) -> Scale:
         """Return the scale of a series; one that was not in the training data is measured before its part."""
@@ -108,9 +112,15 @@ class ForecastInputs:
         own = 0 if self.known is None else len(self.known.mean)
         return own + (2 * len(calendar_names(self.clock)) if calendar else 0)
 
+    @property
+    def num_static(self) -> int:
+        """How many numbers are known of a whole series."""
+        return 0 if self.static is None else self.static.size
+
     def to_json(self) -> dict[str, Any]:
         """Return what `vocab.json` holds; floats come back exactly."""
-        return {
+        static = {} if self.static is None else {"static": self.static.to_json()}
+        return static | {
             "kind": "series",
             "clock": self.clock.to_json(),
             "scales": {name: [one.mean, one.deviation, one.end] for name, one in self.scales.items()},
@@ -126,6 +136,7 @@ class ForecastInputs:
             {name: Scale(*numbers) for name, numbers in values["scales"].items()},
             None if values["known"] is None else Standardiser.from_json(values["known"]),
             values["seen"],
+            StaticFeatures.from_json(values["static"]) if "static" in values else None,
         )
 
 
@@ -134,7 +145,8 @@ class Numbers:
     """Windows as a network reads them, and what brings its outputs back.
 
     Args:
-        features: "numbers" [N, C, 2 + K], and with covariates "future" [N, H, K].
+        features: "numbers" [N, C, 2 + K], with covariates "future" [N, H, K], and with static columns
+            "static" [N, 1, S].
         target: differences of the truth from the anchor, in the series' scale, *[N, H]*; NaN: missing.
         anchor: what is added back, in the units of the data, *[N, H]*.
         deviation: the unit of the outputs, *[N]*.
@@ -172,12 +184,16 @@ class Reader:
     _mean: NDArray[np.float64] = field(init=False)
     _deviation: NDArray[np.float64] = field(init=False)
     _start: NDArray[np.int64] = field(init=False)
+    _static: NDArray[np.float32] | None = field(init=False)
 
     def __post_init__(self) -> None:
         scales = [self.inputs.scale_of(one) for one in self.series]
         object.__setattr__(self, "_mean", np.array([scale.mean for scale in scales]))
         object.__setattr__(self, "_deviation", np.array([scale.deviation for scale in scales]))
         object.__setattr__(self, "_start", np.array([one.start for one in self.series], np.int64))
+        static = self.inputs.static
+        rows = None if static is None else np.stack([static.of(one) for one in self.series])
+        object.__setattr__(self, "_static", rows)
 
     def means_and_deviations(self, window: Window) -> tuple[Floats, Floats]:
         """Return mean and deviation of each window's series, *[N]*."""
@@ -196,6 +212,8 @@ class Reader:
         if known is not None:
             parts.append(known[:, :length])
             features["future"] = _padded(known[:, length:])
+        if self._static is not None:
+            features["static"] = _padded(self._static[window.series][:, None])
         features["numbers"] = _padded(np.concatenate(parts, axis=2))
         return Numbers(features, torch.from_numpy(target), anchor, deviation)
 

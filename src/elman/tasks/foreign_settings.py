@@ -17,6 +17,7 @@ TASKS_OF: dict[str, tuple[str, ...]] = {
     "time": FORECAST,
     "series_id": FORECAST,
     "known_future": FORECAST,
+    "static": FORECAST,
     "backtest": FORECAST,
     "embedding": READ_TOKENS,
     "embedding_size": READ_TOKENS,
