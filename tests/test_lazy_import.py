@@ -57,7 +57,7 @@ def test_help_loads_the_standard_library_alone():
     assert not loaded & {"torch", "numpy", "pydantic", "tyro", "rich", "plotly"}
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "info", "demo"])
+@pytest.mark.parametrize("command", ["train", "tune", "evaluate", "predict", "info", "demo"])
 def test_a_commands_own_help_loads_neither_torch_nor_numpy(command):
     code = f"from elman.cli import main\ntry: main([{command!r}, '--help'])\nexcept SystemExit: pass"
     loaded = modules_after(code)
