@@ -280,6 +280,8 @@ def ending(outcome: Outcome, plan: Plan) -> str:
         why = f"stopped after epoch {outcome.epoch}, {plan.patience} epochs without a better {plan.metric}"
     elif outcome.reason == "time":
         why = f"stopped after {plan.max_minutes:g} minutes, as asked"
+    elif outcome.reason == "interrupted":
+        why = f"interrupted in epoch {outcome.epoch + 1}"
     else:
         why = f"{outcome.epoch} epochs done"
     kept = "; kept the last weights: no part was held out to choose by"

@@ -43,6 +43,7 @@ from elman.run_folder import (
 from elman.series_backtest import backtest
 from elman.tasks import TASKS
 from elman.tasks.foreign_settings import refuse_foreign_settings, refuse_without_validation
+from elman.tasks.prediction import Evaluation
 from elman.tasks.task import Task
 from elman.train_arguments import TrainArguments, in_python
 from elman.training.checkpoint import load_weights, save_weights
@@ -91,6 +92,7 @@ def train_run(
     data: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
     announce: Announce = lambda line: None,
+    keeps_when_interrupted: bool = False,
 ) -> Run:
     """Train as the settings say; `elman.train` and the command line both end here.
 
@@ -99,6 +101,7 @@ def train_run(
         data: parts of the data that are objects in memory: {"train": rows}.
         observers: who is told of each step and epoch (a progress bar).
         announce: takes one line for each thing that was chosen or counted.
+        keeps_when_interrupted: on Ctrl-C return the run with the best weights so far, instead of raising.
     """
     data = data or {}
     # oneDNN keeps what it compiled for each shape; sequences have so many that it would keep gigabytes.
@@ -120,7 +123,7 @@ def train_run(
         folder = make_folder(settings.out) if settings.out is not None else None
     with RunLock(folder) if folder else nullcontext():
         try:
-            return _train(settings, data, folder, resume, observers, announce)
+            return _train(settings, data, folder, resume, observers, announce, keeps_when_interrupted)
         except (ConfigError, DataError, CheckpointError, TrainingError, MissingExtraError):
             if folder and not resume:
                 give_back(folder, made)
@@ -134,6 +137,7 @@ def _train(
     resume: bool,
     observers: Sequence[Observer],
     announce: Announce,
+    keeps_when_interrupted: bool,
 ) -> Run:
     """Read, prepare, fit and score; a resumed run goes the same way again."""
     started = time.perf_counter()
@@ -171,7 +175,7 @@ def _train(
         outcome = fit(
             model,
             batches,
-            plan_of(task),
+            plan_of(task, keeps_when_interrupted),
             evaluate=(lambda: task.validate(model, dataset.valid)) if dataset.valid else None,
             store=store,
             observers=observers,
@@ -244,7 +248,7 @@ def _columns_read(inputs: Mapping[str, Any]) -> list[Any]:
     return [inputs.get("gaps", []), inputs.get("categories", []), inputs.get("category_columns", [])]
 
 
-def plan_of(task: Task) -> Plan:
+def plan_of(task: Task, keeps_when_interrupted: bool = False) -> Plan:
     """Return what the training loop needs of the settings."""
     chosen = task.chosen
     metric = chosen.metric or task.metric
@@ -266,6 +270,7 @@ def plan_of(task: Task) -> Plan:
         larger_is_better=metric not in SMALLER_IS_BETTER,
         patience=chosen.patience,
         max_minutes=chosen.max_minutes,
+        keeps_when_interrupted=keeps_when_interrupted,
     )
 
 
@@ -296,10 +301,22 @@ def _finish(
     run.history = read_journal(run.folder / "metrics.jsonl")
     run.timing = read_journal(run.folder / "timing.jsonl")
     write_json(run.folder / "result.json", run.result)
+    write_report_of(run, run.folder, evaluation, part)
+
+
+def write_report_of(run: Run, folder: Path, evaluation: Evaluation | None, part: str) -> None:
+    """Write `report.html` of a run.
+
+    Args:
+        run: with its result and history.
+        folder: where to.
+        evaluation: the scores on a held-out part; None: there is none.
+        part: which part that is.
+    """
     write_report(
-        run.folder / "report.html",
+        folder / "report.html",
         ReportData(
-            title=run.folder.name,
+            title=folder.name,
             task=run.task.name,
             metric=run.result["metric"],
             settings=run.settings.model_dump(exclude_none=True, exclude_unset=True),

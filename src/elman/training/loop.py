@@ -2,10 +2,11 @@
 
 import logging
 import math
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -63,7 +64,8 @@ def fit(
         resume: go on from the newest good checkpoint in the store; without any, start afresh.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came; the step was finished and everything saved.
+        Interrupted: SIGINT or SIGTERM came; the step was finished and everything saved (a plan that keeps
+            what there is ends on SIGINT instead).
         TrainingError: five steps in a row were not finite.
         RunError: the disk is full or cannot be written.
         CheckpointError: no checkpoint is whole, or they belong to another network or other data.
@@ -72,7 +74,7 @@ def fit(
     training = _Training(pattern, batches, plan, evaluate, store, observers)
     gradient = training.gradient
     optimizer, schedule, progress = training.optimizer, training.schedule, training.begin(resume)
-    with StopOnSignal() as stop:
+    with StopOnSignal(notice="") if plan.keeps_when_interrupted else StopOnSignal() as stop:
         while (reason := progress.reason_to_end(plan)) is None:
             pattern.train()
             for rows in batches.order(progress.epoch)[progress.position :]:
@@ -88,14 +90,14 @@ def fit(
                 optimizer.zero_grad()
                 training.end_step(loss, norm, len(rows))
                 if stop.received is not None:
-                    training.stop(stop.received)
+                    return training.stop(stop.received)
                 if training.is_out_of_time():
                     return training.end("time")
                 if training.is_checkpoint_due():
                     training.save()
             training.end_epoch()
             if stop.received is not None:
-                training.stop(stop.received)
+                return training.stop(stop.received)
         return training.end(reason)
 
 
@@ -296,9 +298,11 @@ class _Training:
             observer.on_save(path)
         return path
 
-    def stop(self, signal_number: int) -> NoReturn:
-        """Save, and say how to go on."""
+    def stop(self, signal_number: int) -> Outcome:
+        """Save, and say how to go on; or end with the best weights, where the plan keeps them."""
         self.save()
+        if self.plan.keeps_when_interrupted and signal_number == signal.SIGINT:
+            return self.end("interrupted")
         epoch = min(self.progress.epoch + 1, self.plan.epochs)
         where = f"stopped at step {self.progress.step} (epoch {epoch} of {self.plan.epochs})"
         if self.store is None:

@@ -10,7 +10,7 @@ from elman.errors import CheckpointError, ConfigError
 from elman.training.bptt import FullBPTT, GradientRule, StreamBPTT, TruncatedBPTT
 from elman.training.teacher_forcing import TeacherForcing
 
-Reason = Literal["finished", "patience", "time"]
+Reason = Literal["finished", "patience", "time", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Plan:
         patience: stop after so many epochs without a better metric; None: never.
         max_minutes: stop, and save, after this time in one call; None: never.
         checkpoint_seconds: time between two checkpoints inside an epoch (each epoch ends with one too).
+        keeps_when_interrupted: on Ctrl-C end with the best weights so far, instead of raising `Interrupted`.
     """
 
     epochs: int
@@ -52,6 +53,7 @@ class Plan:
     patience: int | None = None
     max_minutes: float | None = None
     checkpoint_seconds: float = 60.0
+    keeps_when_interrupted: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -168,7 +170,8 @@ class Outcome:
     """How a training ended; the pattern holds the best weights.
 
     Args:
-        reason: "finished" (all epochs), "patience" (no better metric for a while) or "time" (max_minutes).
+        reason: "finished" (all epochs), "patience" (no better metric for a while), "time" (max_minutes) or
+            "interrupted" (Ctrl-C, where the plan keeps what there is).
         step: batches seen.
         epoch: epochs that are over.
         best_step: the step after which the weights now in the pattern were reached.
