@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from elman import config as config
     from elman import data as data
     from elman import errors as errors
+    from elman import estimators as estimators
     from elman import kernels as kernels
     from elman import losses as losses
     from elman import metrics as metrics
@@ -46,6 +47,7 @@ _PLACES: dict[str, tuple[str, str | None]] = {
     "config": ("elman.config", None),
     "data": ("elman.data", None),
     "errors": ("elman.errors", None),
+    "estimators": ("elman.estimators", None),
     "kernels": ("elman.kernels", None),
     "losses": ("elman.losses", None),
     "metrics": ("elman.metrics", None),
