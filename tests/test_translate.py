@@ -13,6 +13,9 @@ from tiny import write_jsonl
 import elman
 from elman.data.example import Example
 from elman.errors import ConfigError, DataError
+from elman.patterns.translate import STOP
+from elman.report import ReportData, make_page
+from elman.run import score
 from elman.tasks.sides import choose_side
 from elman.training.checkpoint import list_checkpoints
 from elman.translation_metrics import edit_distance, error_rate, text_scores
@@ -55,6 +58,42 @@ def test_a_prediction_is_a_text_with_its_log_probability(run):
     assert best.attention.weights.shape == (len(best.attention.target), 3)
     line = best.to_json()
     assert set(line) == {"input", "prediction", "score"} and json.dumps(line)
+
+
+@pytest.fixture(scope="module")
+def babbler():
+    """Return a model that never stops: the stop token has no probability."""
+    trained = elman.train(train=reversals(60), test=0.2, **FAST)
+    with torch.no_grad():
+        trained.model.decoder.output.bias[STOP] = -torch.inf
+    return trained
+
+
+def test_an_output_that_was_cut_says_so(babbler):
+    longest = babbler.chosen.max_target_length
+    for said in babbler.predict(["abc", "d"], n_best=2):
+        assert said.cut is True and said.to_json()["cut"] is True
+        assert len(said.prediction.split()) == longest
+        assert [row["cut"] for row in said.n_best] == [True, True]
+    assert babbler.predict([""])[0].cut is None  # of nothing, nothing is cut
+
+
+def test_cut_outputs_are_counted_and_reported(babbler, tmp_path):
+    rows = [("abc", "c b a"), ("abc", "c b"), ("d", "d")]
+    evaluation = score(babbler.task, babbler.model, babbler.baseline, [Example(*row) for row in rows])
+    assert evaluation.metrics["cut_outputs"] == 2  # sources
+    assert evaluation.metrics["alarms"][0].startswith("2 of 2 outputs reached the longest length")
+    page = make_page(ReportData("one", "translate", "token_error_rate", evaluation=evaluation))
+    assert "2 of 2 outputs reached the longest length" in page
+
+
+def test_an_output_that_ended_by_itself_is_not_marked(babbler):
+    with torch.no_grad():
+        babbler.model.decoder.output.bias[STOP] = 1e9
+    said = babbler.predict(["abc"])[0]
+    assert said.cut is None and "cut" not in said.to_json()
+    metrics = babbler.evaluate([("abc", "c b a")]).metrics
+    assert metrics["cut_outputs"] == 0 and "alarms" not in metrics
 
 
 def test_the_n_best_begin_with_the_prediction(run):

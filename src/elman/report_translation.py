@@ -66,6 +66,8 @@ def translation_section(data: "ReportData", charts: Mapping[str, Any]) -> Html:
         f"difference, {100 * exposure['gap']:.1f} points, is its exposure bias (one token too many counts at "
         "every later position)."
     )
+    if views.get("cut"):
+        sentence += f" {views['cut']}: raise --max-target-length, or train longer."
     places = []
     if "exposure" in charts:
         alt = "Line chart: share of wrong tokens at each position, after right and after own tokens."

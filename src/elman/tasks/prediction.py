@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-IN_JSON = ("probabilities", "tokens", "tags", "spans", "score", "n_best", "gaps", "timestamps", "quantiles")
+IN_JSON = (
+    "probabilities", "tokens", "tags", "spans", "score", "cut", "n_best", "gaps", "timestamps", "quantiles",
+)  # fmt: skip
 """What `Prediction.to_json` gives beside input and prediction, where there is some."""
 
 
@@ -25,6 +27,7 @@ class Prediction:
         spans: {"start", "end", "label", "text"} of each span, end exclusive, in tokens (BIO tags).
         score: the log-probability of the whole output, in nats (translate).
         n_best: {"prediction", "score"} of the best outputs, the best first (translate, where asked for).
+        cut: True where the output reached the longest length before it ended; else None (translate).
         attention: what the decoder looked at for each token that it wrote (translate); not in `to_json`.
         timestamps: when each coming value is (forecast).
         quantiles: level, such as "0.1", -> one value a step (forecast).
@@ -41,6 +44,7 @@ class Prediction:
     score: float | None = None
     n_best: list[dict[str, Any]] | None = None
     attention: "Attention | None" = None
+    cut: bool | None = None
     gaps: list[dict[str, Any]] | None = None
     timestamps: list[str] | None = None
     quantiles: dict[str, list[float]] | None = None

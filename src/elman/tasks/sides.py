@@ -154,6 +154,21 @@ def score_outputs(
     return scores
 
 
+def say_cut(count: int, total: int, longest: int) -> str:
+    """Return how many outputs did not end by themselves, in a sentence; "" where all did.
+
+    Example:
+        >>> print(say_cut(12, 1000, 20))
+        12 of 1,000 outputs reached the longest length (20 tokens, the stop token among them) and were cut
+    """
+    if not count:
+        return ""
+    return (
+        f"{count:,} of {total:,} outputs reached the longest length ({longest:,} tokens, the stop token "
+        "among them) and were cut"
+    )
+
+
 def group_by_source(examples: Sequence[Example]) -> tuple[list[Example], list[list[Example]]]:
     """Return the first example of each distinct source, and all examples that have it.
 

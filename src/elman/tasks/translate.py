@@ -27,6 +27,7 @@ from elman.tasks.sides import (
     encode_target,
     group_by_source,
     make_sides,
+    say_cut,
     score_outputs,
     texts_of,
     with_outputs,
@@ -184,7 +185,7 @@ class Translate(Task):
         attention = self._attention(pattern, bare, [rows[0].tokens for rows in found])
         out = []
         for example, rows, seen in zip(bare, found, attention, strict=True):
-            listed = [{"prediction": self._text(row), "score": row.log_probability} for row in rows]
+            listed = [self._listed(row) for row in rows]
             best = listed[0]
             out.append(
                 Prediction(
@@ -193,6 +194,7 @@ class Translate(Task):
                     score=float(rows[0].log_probability),
                     n_best=listed if n_best is not None else None,
                     attention=seen,
+                    cut=best.get("cut"),
                 )
             )
         return out
@@ -219,6 +221,10 @@ class Translate(Task):
         ]
         views = self._views(pattern, examples, sources, found)
         scores["exposure_gap"] = views["exposure"]["gap"]
+        scores["cut_outputs"] = sum(not row.is_complete for row in found)
+        views["cut"] = say_cut(scores["cut_outputs"], len(found), self.chosen.max_target_length or 1)
+        if views["cut"]:
+            scores["alarms"] = [views["cut"]]
         return Evaluation(
             metrics=scores,
             mistakes=sorted(mistakes, key=lambda mistake: -mistake.probability),
@@ -340,6 +346,11 @@ class Translate(Task):
                 if one is not None
             ],
         }
+
+    def _listed(self, hypothesis: Hypothesis) -> dict[str, Any]:
+        """Return an output as the n best are listed; "cut" stands there where it did not end by itself."""
+        listed = {"prediction": self._text(hypothesis), "score": hypothesis.log_probability}
+        return listed if hypothesis.is_complete else listed | {"cut": True}
 
     def _tokens(self, hypothesis: Hypothesis) -> list[str]:
         return [self.outputs.vocab.tokens[index] for index in hypothesis.tokens]
