@@ -369,6 +369,39 @@ def test_what_cannot_be_is_one_clear_message(text, settings, message, tmp_path):
         elman.train(train=tmp_path / "a.txt", **settings)
 
 
+def test_lists_of_tokens_have_no_subwords(tmp_path):
+    rows = [(["a", "b"], None), (["b", "a", "b"], None)] * 10
+    with pytest.raises(ElmanError, match="example 1 of the training part is a list of tokens"):
+        elman.train(task="generate", train=[row for row, _ in rows], tokens="subwords", threads=1)
+    pairs = [(["a", "b"], "b a")] * 10
+    with pytest.raises(ElmanError, match="is a list of tokens"):
+        elman.train(task="translate", train=pairs, valid=pairs, tokens="subwords", threads=1)
+
+
+def test_an_empty_condition_is_refused_with_its_row(tmp_path):
+    rows = [{"text": "ab", "from": [1.0, 2.0]}] * 3 + [{"text": "ba", "from": []}]
+    for path, place in ((rows, 4), (rows[::-1], 1)):
+        file = write_jsonl(tmp_path / f"{place}.jsonl", path)
+        with pytest.raises(ElmanError, match=rf"{place}\.jsonl.*{place}.*the condition is an empty list"):
+            elman.train(task="generate", train=file, input="text", condition="from", threads=1)
+
+
+def test_frames_of_which_none_is_scored_are_refused_before_training(tmp_path):
+    short, long = {"frames": [[0, 1]]}, {"frames": [[0, 1], [1, 0]]}
+    with pytest.raises(ElmanError, match=r"valid\.jsonl.*no piece of this part has a second frame"):
+        elman.train(
+            task="generate",
+            train=write_jsonl(tmp_path / "train.jsonl", [long] * 4),
+            valid=write_jsonl(tmp_path / "valid.jsonl", [short] * 4),
+            threads=1,
+        )
+    run = elman.train(
+        task="generate", train=tmp_path / "train.jsonl", valid=0, epochs=1, hidden_size=4, threads=1
+    )
+    with pytest.raises(ElmanError, match="no piece of this part has a second frame"):
+        run.evaluate(tmp_path / "valid.jsonl")
+
+
 def test_frames_of_other_numbers_are_refused_with_their_place(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [{"frames": [[0, 1], [0.5, 1]]}] * 4)
     with pytest.raises(DataError, match=r"a.jsonl:1: step 2, column 1 is 0.5"):

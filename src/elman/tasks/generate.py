@@ -169,6 +169,11 @@ class Generate(Task):
             "TEXT (from Python: run.generate(prompt))."
         )
 
+    def remember_validation(self, valid: Sequence[Example]) -> None:
+        """Refuse, before training, a validation part that nothing can be scored on."""
+        if valid and not self.is_text:
+            _check_scored(valid)
+
     def write(self, pattern: LanguageModel, prompts: Sequence[str], how: Writing) -> list[str]:
         """Return what the network writes after each prompt; of frames, see `Writing`."""
         return ["".join(pieces) for pieces in zip(*write(self, pattern, prompts, how), strict=True)]
@@ -203,6 +208,7 @@ class Generate(Task):
         lengths = [row.length for row in batches.encoded]
         if self.is_text:
             return Evaluation(self._scores_of(nats, examples), lengths=lengths)
+        _check_scored(examples)
         scored = nats[~first]
         scores = {"loss": _mean(nats), "nll_per_step": _mean(scored)}
         return Evaluation(scores, lengths=lengths)
@@ -330,12 +336,27 @@ def _conditions_of(train: Sequence[Example], is_wanted: bool) -> tuple[Vocab, in
     nothing = Vocab.build([], specials=())
     if not is_wanted:
         return nothing, 0
+    for example in train:
+        if isinstance(example.target, tuple) and not example.target:
+            raise DataError(
+                f"{example.where}: the condition is an empty list; a class or a list of numbers was "
+                "expected. Fill it in or leave the row out."
+            )
     if isinstance(train[0].target, tuple):
         return nothing, len(train[0].target)
     for example in train:
         if not isinstance(example.target, str):
             raise DataError(f"{example.where}: a list of numbers stands here, but other rows have a class.")
     return Vocab.build((example.target for example in train), specials=()), 0
+
+
+def _check_scored(pieces: Sequence[Example]) -> None:
+    """Refuse pieces of which none has a second frame: the first of each is not scored."""
+    if pieces and all(len(piece.input) < 2 for piece in pieces):
+        raise DataError(
+            f"{pieces[0].where}: no piece of this part has a second frame, and scores are of what follows "
+            "the first; give longer pieces, or for training without validation --valid 0."
+        )
 
 
 def _check_frames(example: Example) -> NDArray[np.float32]:

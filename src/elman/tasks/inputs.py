@@ -350,9 +350,16 @@ def train_subwords(chosen: Settings, sequences: Sequence[Any], lowercase: bool) 
     """Return who cuts texts into subwords, learned from the training texts, `max_vocab` pieces at most.
 
     Raises:
+        ConfigError: a sequence is tokens already.
         MissingExtraError: tokenizers is not installed.
     """
-    texts = [sequence if isinstance(sequence, str) else " ".join(sequence) for sequence in sequences]
+    for place, sequence in enumerate(sequences, 1):
+        if not isinstance(sequence, str):
+            raise ConfigError(
+                f"subwords are pieces of texts, but example {place} of the training part is a list of "
+                "tokens; give it as a text, or do not ask for subwords (a list's tokens stay as they are)."
+            )
+    texts = list(sequences)
     texts = [text.lower() for text in texts] if lowercase else texts
     lines = sum(text.count("\n") + 1 for text in texts)
     return Subwords.train(texts, size=chosen.max_vocab or choose_size(lines))
