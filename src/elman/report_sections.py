@@ -44,6 +44,11 @@ def result_section(data: "ReportData") -> Html:
         )
     said = str(baseline.get("description", "") or "")
     notes = [f"The metric in colour, {_words(metric)}, picked the weights that were kept."]
+    by = str(data.result.get("kept_by") or metric)
+    if by != metric:
+        notes = [
+            f"The validation part is small, so the weights with the lowest {_words(by)} on it were kept."
+        ]
     if data.result.get("kept") == "last":
         notes = ["No part was held out for validation: the weights of the last epoch were kept."]
     if baseline.get("name") and said:

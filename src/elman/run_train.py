@@ -251,7 +251,7 @@ def _columns_read(inputs: Mapping[str, Any]) -> list[Any]:
 def plan_of(task: Task, keeps_when_interrupted: bool = False) -> Plan:
     """Return what the training loop needs of the settings."""
     chosen = task.chosen
-    metric = chosen.metric or task.metric
+    metric = chosen.metric or task.kept_by or task.metric
     if metric not in task.metric_names:
         raise ConfigError(unknown_name("metric", metric, list(task.metric_names)))
     return Plan(
@@ -282,6 +282,7 @@ def _finish(
         "metric": run.chosen.metric or run.task.metric,
         "best": {"epoch": outcome.best_epoch, "step": outcome.best_step},
         "kept": "best" if dataset.valid else "last",
+        "kept_by": (run.chosen.metric or run.task.kept_by or run.task.metric) if dataset.valid else None,
         "stopped": outcome.reason,
         "skipped": outcome.skipped,
         "seconds": round(seconds, 1),

@@ -18,7 +18,14 @@ from elman.errors import ConfigError, DataError
 from elman.losses import cross_entropy
 from elman.patterns.classify import Classifier
 from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs
-from elman.tasks.one_to_one import VECTOR_RECIPE, are_vectors, given_input, note_categories
+from elman.tasks.one_to_one import (
+    FEW_VALIDATED,
+    FEWEST_STEPS,
+    VECTOR_RECIPE,
+    are_vectors,
+    given_input,
+    note_categories,
+)
 from elman.tasks.prediction import Evaluation, Mistake, Prediction
 from elman.tasks.task import Task, choose, describe_input, inference_batches, with_vectors
 
@@ -97,8 +104,15 @@ class Classify(Task):
             task.notes.append(
                 f"max_length: {cut:,} of {len(train):,} training texts are cut at {chosen.max_length} tokens"
             )
+        task.fewest_steps = FEWEST_STEPS if are_vectors(train) else 0
         task.notes += note_categories(task.inputs)
         return task
+
+    def remember_validation(self, valid: Sequence[Example]) -> None:
+        """Let the loss pick the weights where a few vectors alone are held out."""
+        if valid and len(valid) < FEW_VALIDATED and are_vectors(valid) and self.chosen.metric is None:
+            self.kept_by = "loss"
+            self.notes.append(f"{len(valid)} validation vectors are few: the loss on them picks the weights")
 
     def batches(self, examples: Sequence[Example]) -> Batches:
         """Return the examples as ids or numbers with the id of their label; -1: unseen in training."""

@@ -16,6 +16,17 @@ VECTOR_RECIPE: dict[str, Any] = {"bidirectional": False, "pooling": "last", "dro
 """One step has one direction, and no steps to pool."""
 
 
+FEWEST_STEPS = 1000
+"""Updates on vectors: a step on them is cheap, and 40 passes over a hundred of them are 280, far too few."""
+
+FEW_VALIDATED = 100
+"""With fewer validation vectors than this, one of them moves the accuracy by more than a point.
+
+A network that has hardly learned may have all of a dozen right by luck, and would be kept; its loss is still
+high, so the loss picks the weights there.
+"""
+
+
 def are_vectors(examples: Sequence[Example]) -> bool:
     """Say whether every input is one step of numbers."""
     return all(isinstance(example.input, np.ndarray) and len(example.input) == 1 for example in examples)

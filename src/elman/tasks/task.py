@@ -37,6 +37,9 @@ TaskType = TypeVar("TaskType", bound="Task")
 MAX_EPOCHS, WANTED_STEPS = 40, 3000
 """Too few updates cost a small set more than too many cost a large one."""
 
+MOST_EPOCHS = 200
+"""Passes over a set that is so small that `fewest_steps` asks for more than `MAX_EPOCHS`."""
+
 WARMUP_STEPS = 50
 """Steps over which the rate rises, or a tenth of all steps where those are few."""
 
@@ -74,6 +77,10 @@ class Task(ABC):
         self.inputs = inputs
         self.labels = labels
         self.label_ids = {label: index for index, label in enumerate(labels.tokens)}
+        self.fewest_steps = 0
+        """Updates that training makes even where `MAX_EPOCHS` passes hold fewer; set by `prepare`."""
+        self.kept_by: str | None = None
+        """The metric that picks the best weights where that is not `metric`; set by `remember_validation`."""
         self.notes: list[str] = []
         """What the user should know of the data, in lines to be printed."""
         self.vectors: Vectors | None = None
@@ -223,6 +230,7 @@ class Task(ABC):
         epochs, warmup = self.chosen.epochs, self.chosen.warmup
         if epochs is None:
             epochs = min(MAX_EPOCHS, max(self.min_epochs, -(-WANTED_STEPS // num_batches)))
+            epochs = max(epochs, min(MOST_EPOCHS, -(-self.fewest_steps // num_batches)))
         if warmup is None:
             warmup = min(WARMUP_STEPS, epochs * num_batches // 10)
         self.chosen = self.chosen.model_copy(update={"epochs": epochs, "warmup": warmup})
