@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from elman.config import unknown_name
+from elman.errors import ConfigError
 from elman.nn.attention import AdditiveAttention
 from elman.padded import Padded
 
@@ -140,3 +142,22 @@ POOLINGS: dict[str, type[Pooling]] = {
     "attention": AttentionPooling,
     "mean+max": MeanMaxPooling,
 }
+
+
+def make_pooling(name: str, input_size: int, *, num_directions: int) -> Pooling:
+    """Return the pooling of that name.
+
+    Args:
+        name: a key of `POOLINGS`.
+        input_size, num_directions: see `Pooling`.
+
+    Raises:
+        ConfigError: there is none of that name.
+
+    Example:
+        >>> make_pooling("mean+max", 8, num_directions=2).output_size
+        16
+    """
+    if name not in POOLINGS:
+        raise ConfigError(unknown_name("pooling", name, list(POOLINGS)))
+    return POOLINGS[name](input_size, num_directions=num_directions)

@@ -5,11 +5,9 @@ Shape legend: B batch, K labels.
 
 from torch import Tensor, nn
 
-from elman.config import unknown_name
-from elman.errors import ConfigError
 from elman.losses import cross_entropy
 from elman.nn.encoder import Encoder
-from elman.nn.pooling import POOLINGS
+from elman.nn.pooling import make_pooling
 from elman.patterns.pattern import Batch, Pattern
 
 
@@ -53,9 +51,7 @@ class Classifier(Pattern):
         class_weights: Tensor | None = None,
     ) -> None:
         super().__init__(input_layer, encoder, dropout=dropout, input_dropout=input_dropout)
-        if pooling not in POOLINGS:
-            raise ConfigError(unknown_name("pooling", pooling, list(POOLINGS)))
-        self.pooling = POOLINGS[pooling](encoder.output_size, num_directions=encoder.num_directions)
+        self.pooling = make_pooling(pooling, encoder.output_size, num_directions=encoder.num_directions)
         self.linear = nn.Linear(self.pooling.output_size, num_labels)
         # Of the training data, not of the network: not among the weights that are saved.
         self.register_buffer("class_weights", class_weights, persistent=False)

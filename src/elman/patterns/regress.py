@@ -5,11 +5,9 @@ Shape legend: B batch, K targets.
 
 from torch import Tensor, nn
 
-from elman.config import unknown_name
-from elman.errors import ConfigError
 from elman.losses import distance
 from elman.nn.encoder import Encoder
-from elman.nn.pooling import POOLINGS
+from elman.nn.pooling import make_pooling
 from elman.patterns.pattern import Batch, Pattern
 
 
@@ -51,9 +49,7 @@ class Regressor(Pattern):
         loss: str = "mse",
     ) -> None:
         super().__init__(input_layer, encoder, dropout=dropout, input_dropout=input_dropout)
-        if pooling not in POOLINGS:
-            raise ConfigError(unknown_name("pooling", pooling, list(POOLINGS)))
-        self.pooling = POOLINGS[pooling](encoder.output_size, num_directions=encoder.num_directions)
+        self.pooling = make_pooling(pooling, encoder.output_size, num_directions=encoder.num_directions)
         self.linear = nn.Linear(self.pooling.output_size, num_targets)
         self.distance = loss
 

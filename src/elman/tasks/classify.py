@@ -17,7 +17,7 @@ from elman.data.vocab import Vocab
 from elman.errors import ConfigError, DataError
 from elman.losses import cross_entropy
 from elman.patterns.classify import Classifier
-from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs
+from elman.tasks.inputs import TokenInputs, choose_cut, make_inputs, plain_inputs
 from elman.tasks.one_to_one import (
     FEW_VALIDATED,
     FEWEST_STEPS,
@@ -99,11 +99,8 @@ class Classify(Task):
                 "a classifier needs at least two labels (is --target the right column?)."
             )
         task = with_vectors(cls(chosen, make_inputs(chosen, train), labels))
-        if isinstance(task.inputs, TokenInputs) and chosen.max_length is not None:
-            cut = task.inputs.count_cut(train)
-            task.notes.append(
-                f"max_length: {cut:,} of {len(train):,} training texts are cut at {chosen.max_length} tokens"
-            )
+        if isinstance(task.inputs, TokenInputs):
+            task.notes += task.inputs.note_cut(train)
         task.fewest_steps = FEWEST_STEPS if are_vectors(train) else 0
         task.notes += note_categories(task.inputs)
         return task
@@ -174,12 +171,11 @@ class Classify(Task):
 
         Where every series is one vector, a perceptron stands beside it.
         """
-        gold = [example.target for example in train]
+        inputs, gold = plain_inputs(self.inputs, train), [example.target for example in train]
         if isinstance(self.inputs, TokenInputs):
-            return BagOfWords.fit([self.inputs.tokens_of(example) for example in train], gold)
-        numbers: list[Any] = [row.numbers for row in self.inputs.encode(train)[0]]
-        frame_means = FrameMeans.fit(numbers, gold)
-        return Rivals([frame_means, Perceptron.fit(numbers, gold)]) if are_vectors(train) else frame_means
+            return BagOfWords.fit(inputs, gold)
+        frame_means = FrameMeans.fit(inputs, gold)
+        return Rivals([frame_means, Perceptron.fit(inputs, gold)]) if are_vectors(train) else frame_means
 
     def evaluate_baseline(self, baseline: Baseline, examples: Sequence[Example]) -> dict[str, Any]:
         """Return the baseline's accuracy and macro F1."""
@@ -189,9 +185,7 @@ class Classify(Task):
             scores = metrics.classification(gold, predicted, self.labels_with(gold))
             return {name: scores[name] for name in ("accuracy", "macro_f1")}
 
-        if isinstance(self.inputs, TokenInputs):
-            return score_all(baseline, [self.inputs.tokens_of(example) for example in examples], score)
-        return score_all(baseline, [row.numbers for row in self.inputs.encode(examples)[0]], score)
+        return score_all(baseline, plain_inputs(self.inputs, examples), score)
 
     def _probabilities(self, pattern: Classifier, examples: Sequence[Example]) -> tuple[np.ndarray, float]:
         """Return each label's probability, [examples, labels], and the mean loss of known labels."""

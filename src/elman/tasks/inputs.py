@@ -4,7 +4,6 @@ Two kinds exist: `TokenInputs` (text as words or characters) and `SeriesInputs` 
 made from training examples alone, turns raw inputs into `Encoded`, and is stored in `vocab.json`.
 """
 
-import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -100,10 +99,13 @@ class TokenInputs:
         """Return tokens as a text, the way back of `cut_text`."""
         return join_tokens(tokens, self.cut, self.subwords)
 
-    def count_cut(self, examples: Sequence[Example]) -> int:
-        """Return how many inputs have more tokens than are read."""
-        whole = replace(self, max_length=None)
-        return sum(len(whole.tokens_of(example)) > (self.max_length or math.inf) for example in examples)
+    def note_cut(self, examples: Sequence[Example]) -> list[str]:
+        """Return a line that says how many training inputs have more tokens than are read, where some may."""
+        if self.max_length is None:
+            return []
+        whole, limit = replace(self, max_length=None), self.max_length
+        cut = sum(len(whole.tokens_of(example)) > limit for example in examples)
+        return [f"max_length: {cut:,} of {len(examples):,} training texts are cut at {limit} tokens"]
 
     def encode(self, examples: Sequence[Example]) -> tuple[list[Encoded], SpellingTable | None]:
         """Return the ids of each example's tokens, and the spellings that they point into."""
@@ -293,6 +295,16 @@ def make_inputs(chosen: Settings, train: Sequence[Example]) -> Inputs:
         refuse_text_settings(chosen)
         return SeriesInputs.fit(train, category_positions(chosen))
     return make_token_inputs(chosen, train)
+
+
+def plain_inputs(inputs: Inputs, examples: Sequence[Example]) -> list[Any]:
+    """Return what baselines read of each example: its tokens, or the numbers that the network reads.
+
+    Numbers are scaled, and gaps marked.
+    """
+    if isinstance(inputs, TokenInputs):
+        return [inputs.tokens_of(example) for example in examples]
+    return [row.numbers for row in inputs.encode(examples)[0]]
 
 
 def category_positions(chosen: Settings) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from elman.losses import distance
 from elman.patterns.regress import Regressor
 from elman.regression_metrics import SCORES, regression
 from elman.tasks.classify import TEXT_RECIPES
-from elman.tasks.inputs import Inputs, TokenInputs, choose_cut, inputs_from_json, make_inputs
+from elman.tasks.inputs import Inputs, TokenInputs, choose_cut, inputs_from_json, make_inputs, plain_inputs
 from elman.tasks.measures import RECIPE, TargetScale, check_all, target_names
 from elman.tasks.one_to_one import FEWEST_STEPS, VECTOR_RECIPE, are_vectors, given_input, note_categories
 from elman.tasks.prediction import Evaluation, Measured, Prediction
@@ -54,11 +54,8 @@ class Regress(Task):
             recipe["forget_bias"] = 1.0
         chosen = choose(settings, recipe | {"kind": kind})
         task = with_vectors(cls(chosen, make_inputs(chosen, train), targets))
-        if isinstance(task.inputs, TokenInputs) and chosen.max_length is not None:
-            cut = task.inputs.count_cut(train)
-            task.notes.append(
-                f"max_length: {cut:,} of {len(train):,} training texts are cut at {chosen.max_length} tokens"
-            )
+        if isinstance(task.inputs, TokenInputs):
+            task.notes += task.inputs.note_cut(train)
         task.fewest_steps = FEWEST_STEPS if are_vectors(train) else 0
         task.notes += note_categories(task.inputs)
         return task
@@ -123,7 +120,7 @@ class Regress(Task):
     def fit_baseline(self, train: Sequence[Example]) -> Baseline:
         """Fit ridge regression, and beside it the mean, and for vectors a perceptron."""
         gold = list(self._gold(train))
-        inputs = self._baseline_inputs(train)
+        inputs = plain_inputs(self.inputs, train)
         if isinstance(self.inputs, TokenInputs):
             return Rivals([RidgeBag.fit(inputs, gold), Mean.fit(inputs, gold)])
         members: list[Baseline] = [RidgeSeries.fit(inputs, gold), Mean.fit(inputs, gold)]
@@ -139,13 +136,7 @@ class Regress(Task):
             scores = regression(gold, np.stack(predicted), self.targets.names)
             return {name: scores[name] for name in SCORES}
 
-        return score_all(baseline, self._baseline_inputs(examples), score)
-
-    def _baseline_inputs(self, examples: Sequence[Example]) -> list[Any]:
-        """Return tokens, or the numbers that the network reads: scaled, gaps marked."""
-        if isinstance(self.inputs, TokenInputs):
-            return [self.inputs.tokens_of(example) for example in examples]
-        return [row.numbers for row in self.inputs.encode(examples)[0]]
+        return score_all(baseline, plain_inputs(self.inputs, examples), score)
 
     def _gold(self, examples: Sequence[Example]) -> np.ndarray:
         """Return the targets in their own units, [N, K]."""

@@ -18,7 +18,7 @@ from elman.padded import Padded
 from elman.patterns.regress_steps import StepRegressor
 from elman.regression_metrics import SCORES, regression
 from elman.tasks.classify import TEXT_RECIPES
-from elman.tasks.inputs import Inputs, TokenInputs, inputs_from_json, make_inputs
+from elman.tasks.inputs import Inputs, TokenInputs, inputs_from_json, make_inputs, plain_inputs
 from elman.tasks.measures import RECIPE, TargetScale, check_all, target_names
 from elman.tasks.one_to_one import given_input, note_categories
 from elman.tasks.prediction import Evaluation, Measured, Prediction
@@ -133,7 +133,7 @@ class RegressSteps(Task):
 
     def fit_baseline(self, train: Sequence[Example]) -> Baseline:
         """Fit ridge regression on neighbouring steps, or each token's mean; and beside it the mean of all."""
-        inputs, gold = self._baseline_inputs(train), [example.target for example in train]
+        inputs, gold = plain_inputs(self.inputs, train), [example.target for example in train]
         is_text = isinstance(self.inputs, TokenInputs)
         first: Baseline = TokenMeans.fit(inputs, gold) if is_text else RidgeSteps.fit(inputs, gold)
         return Rivals([first, Mean.fit(inputs, gold, is_per_step=True)])
@@ -146,13 +146,7 @@ class RegressSteps(Task):
             scores = regression(gold, np.concatenate(predicted), self.targets.names)
             return {name: scores[name] for name in SCORES}
 
-        return score_all(baseline, self._baseline_inputs(examples), score)
-
-    def _baseline_inputs(self, examples: Sequence[Example]) -> list[Any]:
-        """Return tokens, or the numbers that the network reads: scaled, gaps marked."""
-        if isinstance(self.inputs, TokenInputs):
-            return [self.inputs.tokens_of(example) for example in examples]
-        return [row.numbers for row in self.inputs.encode(examples)[0]]
+        return score_all(baseline, plain_inputs(self.inputs, examples), score)
 
     def _check_aligned(self, examples: Sequence[Example]) -> None:
         """Raise DataError unless each step has its place among the targets."""
