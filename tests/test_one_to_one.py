@@ -11,7 +11,6 @@ from elman.config import make_settings
 from elman.data.example import Example
 from elman.tasks.classify import Classify
 from elman.tasks.one_to_one import FEW_VALIDATED, FEWEST_STEPS
-from elman.tasks.regress import Regress
 from elman.tasks.task import MAX_EPOCHS, MOST_EPOCHS
 
 
@@ -33,13 +32,6 @@ def test_vectors_get_their_updates_or_as_many_passes_as_there_may_be(num_batches
     series = prepared(vectors(8, steps=2))
     series.choose_lengths(num_batches)
     assert series.chosen.epochs <= MAX_EPOCHS and series.chosen.epochs <= task.chosen.epochs
-
-
-def test_numbers_of_vectors_get_as_many_updates_as_labels():
-    rows = [Example(one.input, np.array([1.0 * n]), one.where) for n, one in enumerate(vectors(30))]
-    task = Regress.prepare(make_settings({"task": "regress"}), rows, "series")
-    task.choose_lengths(10)
-    assert task.chosen.epochs == FEWEST_STEPS // 10
 
 
 def test_given_epochs_stay():

@@ -19,7 +19,7 @@ from elman.regression_metrics import SCORES, regression
 from elman.tasks.classify import TEXT_RECIPES
 from elman.tasks.inputs import Inputs, TokenInputs, choose_cut, inputs_from_json, make_inputs, plain_inputs
 from elman.tasks.measures import RECIPE, TargetScale, check_all, target_names
-from elman.tasks.one_to_one import FEWEST_STEPS, VECTOR_RECIPE, are_vectors, given_input, note_categories
+from elman.tasks.one_to_one import VECTOR_RECIPE, are_vectors, given_input, note_categories
 from elman.tasks.prediction import Evaluation, Measured, Prediction
 from elman.tasks.task import Task, choose, inference_batches, with_vectors
 
@@ -56,7 +56,6 @@ class Regress(Task):
         task = with_vectors(cls(chosen, make_inputs(chosen, train), targets))
         if isinstance(task.inputs, TokenInputs):
             task.notes += task.inputs.note_cut(train)
-        task.fewest_steps = FEWEST_STEPS if are_vectors(train) else 0
         task.notes += note_categories(task.inputs)
         return task
 
