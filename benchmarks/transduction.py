@@ -48,7 +48,7 @@ TIMED_STEPS, SHARE_OF_TIME, MOST_EPOCHS = 30, 0.85, 60
 BARS = ((1, 3), (4, 5), (6, 7), (8, 9), (10, 14), (15, 99))
 """Lengths of sentences, in words, that BLEU is given for."""
 
-EXPOSURE_EPOCHS = 15
+EXPOSURE_EPOCHS = 10
 EXPOSURE_KINDS: dict[str, dict[str, Any]] = {
     "teacher forcing": {},
     "scheduled sampling": {"teacher_forcing": "inverse-sigmoid", "teacher_forcing_end": 0.5},
