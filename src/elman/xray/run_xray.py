@@ -1,0 +1,50 @@
+"""RUN X-RAY: all that is known of a run's inside, in the form in which it is printed and drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from elman.xray.diagnosis import Diagnosis
+from elman.xray.examine import Examination
+from elman.xray.json_form import json_form
+
+FORMAT = 1
+"""Number of the layout of the JSON; see docs/xray.md."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunXray:
+    """What the X-ray of a run found.
+
+    Args:
+        run_name: of the run's folder, or of the model.
+        examination: what `examine` found on a batch.
+        diagnoses: the worst first; empty where nothing was found.
+        tokens: of each row of the batch, in the order of its rows; None where it read no tokens.
+        saliency: a number for each of those tokens: how much the loss depends on it; None where unknown.
+        attention: of each row, [target steps][source steps]; None without attention.
+        records: the lines of `xray.jsonl`; none without --xray-every.
+        loss_curve: (step, loss) of the records or else, of the training loss after each epoch.
+        data: where the batch comes from, in a few words.
+    """
+
+    run_name: str
+    examination: Examination
+    diagnoses: list[Diagnosis]
+    tokens: list[list[str]] | None = None
+    saliency: list[list[float]] | None = None
+    attention: list[list[list[float]]] | None = None
+    records: list[dict[str, Any]] = field(default_factory=list)
+    loss_curve: list[tuple[int, float]] = field(default_factory=list)
+    data: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as dicts, lists and numbers.
+
+        Example:
+            >>> RunXray("poet", Examination(0.5, [], [], []), []).to_json()["format"]
+            1
+        """
+        parts = {name: json_form(getattr(self, name)) for name in self.__dataclass_fields__}
+        return {"format": FORMAT, **parts, "examination": self.examination.to_json()}
