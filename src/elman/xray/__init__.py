@@ -1,6 +1,7 @@
 """X-RAY: look inside any torch module with recurrent layers: gradients, spectra, gates, states, padding."""
 
 from elman.xray.by_hand import Exercise, calculate
+from elman.xray.diagnose import diagnose
 from elman.xray.eigenvalue_rule import classic_numbers
 from elman.xray.examine import Examination, examine
 from elman.xray.padding import check_padding
@@ -19,6 +20,7 @@ __all__ = [
     "check_padding",
     "classic_numbers",
     "detect",
+    "diagnose",
     "draw",
     "examine",
     "nearest_states",
