@@ -221,6 +221,9 @@ class Settings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Seed of every random choice.")
     threads: Count | None = Field(None, description="CPU threads (default: all cores).")
     max_minutes: Positive | None = Field(None, description="Stop, and save, after this time.")
+    xray_every: Count | None = Field(
+        None, description="Write what is seen inside the network every so many steps to xray.jsonl."
+    )
     device: str = Field("cpu", description="cpu, cuda or cuda:N.")
 
 

@@ -51,6 +51,7 @@ from elman.training.lock import RunLock
 from elman.training.loop import fit, to_plain
 from elman.training.plan import Observer, Outcome, Plan
 from elman.training.store import Store
+from elman.xray_records import FILE, XrayRecords, refuse_unseen
 
 Announce = Callable[[str], None]
 
@@ -120,6 +121,7 @@ def train_run(
     else:
         refuse_foreign_settings(settings)
         refuse_without_validation(settings)
+        refuse_unseen(settings)
         folder = make_folder(settings.out) if settings.out is not None else None
     with RunLock(folder) if folder else nullcontext():
         try:
@@ -172,6 +174,8 @@ def _train(
         store = Store(folder) if folder else None
         goes_on = resume and store is not None and store.has_checkpoints()
         model = fresh_model(task, goes_on)
+        if folder and task.chosen.xray_every:
+            observers = [*observers, XrayRecords(folder / FILE, task.chosen.xray_every, model, batches)]
         outcome = fit(
             model,
             batches,

@@ -44,7 +44,13 @@ def backtest(
         kept = 1 - share * (blocks - 1 - block) / blocks
         part = _until(reading, kept)
         once = settings.model_copy(
-            update={"backtest": None, "out": None, "resume": None, "test": share / blocks / kept}
+            update={
+                "backtest": None,
+                "out": None,
+                "resume": None,
+                "xray_every": None,
+                "test": share / blocks / kept,
+            }
         )
         test = train(once, {"train": part}).result["test"]
         baseline = test["baseline"]

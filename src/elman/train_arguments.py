@@ -118,6 +118,7 @@ class TrainArguments(TypedDict, total=False):
     seed: int
     threads: int
     max_minutes: float
+    xray_every: int
     device: str
 
 
