@@ -1,4 +1,4 @@
-"""`--xray-every` writes what is seen while training, changes no byte of it, and goes on with a resumed run."""
+"""`--xray-every` writes what is seen in training, changes no byte of it, and goes on with a resumed run."""
 
 import json
 import random
