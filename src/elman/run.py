@@ -19,6 +19,7 @@ from elman.errors import CheckpointError, ConfigError, DataError, RunError
 from elman.patterns.generate import LanguageModel
 from elman.patterns.pattern import Pattern
 from elman.run_folder import read_config, read_journal, read_json
+from elman.run_xray import ROWS, examine_run, own_examples
 from elman.search.sampling import Sampling
 from elman.tasks import task_from_json
 from elman.tasks.forecast_inputs import ForecastInputs
@@ -29,6 +30,7 @@ from elman.tasks.task import Task
 from elman.tasks.translate import Translate
 from elman.tasks.writing import Writing, write, write_frames
 from elman.training.checkpoint import load_weights
+from elman.xray.run_xray import RunXray
 
 
 @dataclass
@@ -197,11 +199,34 @@ class Run:
         Args:
             data: a path, or pairs, dicts or a data frame with the columns of the training data.
         """
-        kind = self.task.inputs.kind
-        if isinstance(self.task, Generate):
-            kind = str(self.chosen.kind)
-        reading = read_part(self.chosen, data, kind=kind, clock=self._clock)
-        return score(self.task, self.model, self.baseline, reading.examples)
+        return score(self.task, self.model, self.baseline, self._examples(data))
+
+    def xray(self, data: Any = None, *, rows: int = ROWS) -> RunXray:
+        """Look inside the model while it reads a few examples, and say what ails it.
+
+        Args:
+            data: a labelled file, or labelled rows; None: the run's own validation data.
+            rows: examples to look at, at most.
+
+        Raises:
+            DataError: the run's own data are not there any more.
+            ConfigError: a layer cannot be looked at.
+        """
+        examples = self.held_out if data is None else self._examples(data)
+        return examine_run(
+            self.task,
+            self.model.eval(),
+            examples or own_examples(self.settings, self.data, self.folder),
+            folder=self.folder,
+            result=self.result,
+            history=self.history,
+            rows=rows,
+        )
+
+    def _examples(self, data: Any) -> Sequence[Example]:
+        """Return labelled examples from a file or rows."""
+        kind = str(self.chosen.kind) if isinstance(self.task, Generate) else self.task.inputs.kind
+        return read_part(self.chosen, data, kind=kind, clock=self._clock).examples
 
     def neighbours(self, word: str, count: int = 10) -> list[tuple[str, float]]:
         """Return the tokens whose vectors point most nearly the same way, with the cosine of the angle.

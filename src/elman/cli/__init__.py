@@ -23,6 +23,7 @@ usage: elman COMMAND ...
   generate   let a trained model write
   info       show a model: layers, settings, scores, nearest words
   compare    set runs of one task side by side
+  xray       show what goes on inside a model, and what ails it
   demo       run a worked example on real data; without a name: list them
   bench      time the layers beside torch.nn on this machine
 
@@ -47,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("elman.cli.generate", "generate"),
     "info": ("elman.cli.commands", "info"),
     "compare": ("elman.cli.compare", "compare"),
+    "xray": ("elman.cli.xray", "xray"),
     "demo": ("elman.cli.commands", "demo"),
     "bench": ("elman.cli.commands", "bench"),
 }

@@ -191,6 +191,26 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Xray:
+    """Show what goes on inside a trained model: gradients, memory, gates, and what ails it.
+
+    As in:
+      elman xray runs/pos --data dev.conllu
+
+    Args:
+        run: Folder of the run.
+        data: Labelled file (default: the run's own validation data, where they still are).
+        rows: Rows of it to look at.
+        json: Print one JSON object and nothing else.
+    """
+
+    run: RunFolder
+    data: Annotated[str, arg(metavar="FILE", help_behavior_hint="")] = ""
+    rows: int = 16
+    json: Json = False
+
+
+@dataclass(frozen=True)
 class Demo:
     """Run a worked example on data that comes with an installed package; without a name, list them.
 
@@ -253,6 +273,7 @@ USAGE = {
     "generate": 'elman generate RUN --prompt "a text"',
     "info": "elman info RUN",
     "compare": "elman compare RUN RUN ...",
+    "xray": "elman xray RUN --data FILE",
     "demo": "elman demo [NAME]",
     "bench": "elman bench [--quick]",
 }

@@ -104,6 +104,15 @@ class Forecast(Task):
         series = [example.input for example in examples]
         windows = Windows(series, self.context, 1 if self.chosen.recursive else self.horizon)
         check_windows(windows, series, self.inputs.scales)
+        return self._window_batches(windows, series)
+
+    def scored_batches(self, examples: Sequence[Example]) -> WindowBatches:
+        """Return the windows of a held-out part as batches, to be looked at and not learned from."""
+        series = self._scored(examples)
+        windows = Windows(series, self.context, 1 if self.chosen.recursive else self.horizon)
+        return self._window_batches(windows, series)
+
+    def _window_batches(self, windows: Windows, series: Sequence[TimeSeries]) -> WindowBatches:
         return WindowBatches(
             windows,
             Reader(self.inputs, series, self.chosen),

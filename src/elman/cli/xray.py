@@ -1,0 +1,20 @@
+"""`elman xray`: what is seen inside a trained model, and what ails it."""
+
+from collections.abc import Sequence
+
+from elman.cli.commands import print_json
+from elman.cli.flags import Xray, read_command
+
+
+def xray(arguments: Sequence[str]) -> int:
+    """Show the gradients, the memory and the gates of a run's layers, and the diagnoses."""
+    wanted = read_command(Xray, arguments, "xray")
+    from elman import xray_terminal
+    from elman.run import load
+
+    found = load(wanted.run).xray(wanted.data or None, rows=wanted.rows)
+    if wanted.json:
+        print_json(found.to_json())
+    else:
+        print(xray_terminal.described(found))
+    return 0
