@@ -201,30 +201,29 @@ def _flow_back(steps: Linearised, seeds: State, goes_on: Tensor, real_TB: Tensor
 
     The first is `gradient_flow.total_gradients`; the second costs no further pass over time.
     """
-    totals = tuple(seed.clone() for seed in seeds)
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.randn(steps.state_size, generator=generator).to(totals[0])
+    drawn = torch.randn(steps.state_size, generator=generator).to(seeds[0])
     unit = (drawn / drawn.norm()).split(steps.sizes)
     last_B = real_TB.sum(0) - 1
-    ends, goes_on_everywhere = set(last_B.tolist()), goes_on.all(1).tolist()
-    probe = tuple(torch.zeros_like(part[0]) for part in totals)
-    probes: list[State] = []
-    for t in range(len(real_TB) - 1, -1, -1):
-        if t < len(real_TB) - 1:
-            pairs = zip(totals, probe, strict=True)
-            back = steps.pull(t + 1, tuple(torch.stack((part[t + 1], other), 1) for part, other in pairs))
-            for part, more in zip(totals, back, strict=True):
-                gradient = more[:, 0]
-                part[t] += (
-                    gradient if goes_on_everywhere[t] else torch.where(goes_on[t, :, None], gradient, 0.0)
-                )
-            probe = tuple(more[:, 1] for more in back)
-        if t in ends:
-            starts = (last_B == t).unsqueeze(-1)
-            probe = tuple(torch.where(starts, one, part) for part, one in zip(probe, unit, strict=True))
-        probes.append(probe)
-    squares = [torch.stack(parts).square().sum(-1) for parts in zip(*probes, strict=True)]
-    return totals, torch.stack(squares).sum(0).flip(0)
+    # Beyond a row's end the gradient is zero anyway; it need not be stopped there.
+    is_cut_T = (real_TB[1:] & ~goes_on[:-1]).any(1).tolist()
+    ends, length = set(last_B.tolist()), len(real_TB)
+    now = tuple(seed.new_zeros(seed.size(1), 2, seed.size(2)) for seed in seeds)  # the gradient, the vector
+    seen: list[State] = []
+    for t in range(length - 1, -1, -1):
+        if t < length - 1:
+            now = steps.pull(t + 1, now)
+            if is_cut_T[t]:
+                for part in now:
+                    part[:, 0] *= goes_on[t, :, None]
+        for part, seed, start in zip(now, seeds, unit, strict=True):
+            part[:, 0] += seed[t]
+            if t in ends:
+                part[last_B == t, 1] = start
+        seen.append(now)
+    parts = [torch.stack(found).flip(0) for found in zip(*seen, strict=True)]
+    left_TB = torch.stack([part[:, :, 1].square().sum(-1) for part in parts]).sum(0)
+    return tuple(part[:, :, 0] for part in parts), left_TB
 
 
 def _layer_glance(
@@ -234,9 +233,10 @@ def _layer_glance(
     lengths = one.lengths
     norms_TB = torch.stack([part.square().sum(-1) for part in totals]).sum(0).sqrt()
     # Turned round within the rows, the first step is each row's last.
-    from_end_TB = torch.where(turn(scan.real, lengths), turn(norms_TB, lengths), 0.0).cpu()
-    left_TB = torch.where(turn(scan.real, lengths), turn(left_TB, lengths), 0.0).cpu()
-    count_T = (torch.arange(len(from_end_TB)).unsqueeze(1) < lengths).sum(1)
+    both_TB2 = turn(torch.stack((norms_TB, left_TB), -1), lengths).cpu()
+    real_TB = torch.arange(len(both_TB2)).unsqueeze(1) < lengths
+    from_end_TB, left_TB = torch.where(real_TB.unsqueeze(-1), both_TB2, 0.0).unbind(-1)
+    count_T = real_TB.sum(1)
     longest = int(lengths.max())
     steps = torch.linspace(0, longest - 1, min(POINTS, longest)).round().long()
     left_T = (left_TB.sum(1) / count_T)[:longest].sqrt()
