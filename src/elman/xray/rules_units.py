@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from elman.xray.diagnosis import Case, Diagnosis, layer_name
-from elman.xray.rules_memory import KEEPS, MOST_UNITS, STUCK
+from elman.xray.rules_memory import FEWEST_STEPS, KEEPS, MOST_UNITS, STUCK
 
 DEAD = 0.4
 """Share of dead units from which a ReLU layer is ill. An identity start on positive inputs kills a quarter,
@@ -56,13 +56,16 @@ def dead_relu(case: Case) -> Iterator[Diagnosis]:
             if gate.dead is None:
                 continue
             share = len(gate.dead) / flow.hidden_size
+            remedy = "--nonlinearity tanh --init orthogonal"
+            if case.longest >= FEWEST_STEPS:  # where tanh alone would vanish
+                remedy = f"--cell gru --init chrono --memory-steps {case.longest} --clip-norm 1"
             if share > DEAD:
                 yield Diagnosis(
                     "dead ReLU",
                     layer_name(flow),
                     f"{len(gate.dead)} of {flow.hidden_size} units are zero at every step of the batch",
                     "A ReLU that is never above zero has no gradient, and stays as it is for good.",
-                    "--nonlinearity tanh --init orthogonal",
+                    remedy,
                     share,
                 )
 
