@@ -39,7 +39,7 @@ LEVELS: list[tuple[str, ...]] = [
         "report_translation",
         "report",
     ),
-    ("run", "run_train", "run_xray", "terminal", "xray_page", "xray_records", "xray_terminal"),
+    ("run", "run_resume", "run_train", "run_xray", "terminal", "xray_page", "xray_records", "xray_terminal"),
     ("stream", "export", "estimators", "tuning"),
     ("serve", "demos", "bench"),
     ("cli",),

@@ -15,7 +15,7 @@ import torch
 
 from elman import progress
 from elman.config import Settings, make_settings, unknown_name
-from elman.dataset import IN_MEMORY, PARTS, Dataset, read_dataset
+from elman.dataset import PARTS, Dataset, read_dataset
 from elman.errors import (
     CheckpointError,
     ConfigError,
@@ -40,6 +40,7 @@ from elman.run_folder import (
     versions,
     write_json,
 )
+from elman.run_resume import check_rows_are_given, same_data, settings_to_resume
 from elman.series_backtest import backtest
 from elman.tasks import TASKS
 from elman.tasks.foreign_settings import refuse_foreign_settings, refuse_without_validation
@@ -54,9 +55,6 @@ from elman.training.store import Store
 from elman.xray_records import FILE, XrayRecords, refuse_unseen
 
 Announce = Callable[[str], None]
-
-RESUMABLE = ("train", "valid", "test", "vectors", "max_minutes")
-"""Settings that may be given anew with `resume`: where the same data lie now, and how long to go on."""
 
 
 def train(**arguments: Unpack[TrainArguments]) -> Run:
@@ -110,7 +108,7 @@ def train_run(
     resume, made = settings.resume is not None, absent_folders(settings.out or ".")
     if settings.resume is not None:
         folder: Path | None = Path(settings.resume)
-        settings = _settings_to_resume(settings)
+        settings = settings_to_resume(settings)
     elif settings.task is None:
         raise ConfigError(f"no task; name one with --task {{{','.join(TASKS)}}}.")
     elif settings.backtest is not None and settings.task != "forecast":
@@ -152,11 +150,11 @@ def _train(
     if folder and not resume:
         write_json(folder / "config.json", config)
     if resume:
-        _check_rows_are_given(folder, stored.get("data", {}), settings, given)
+        check_rows_are_given(folder, stored.get("data", {}), settings, given)
     dataset = read_dataset(settings, given)
     for line in (f"data: {dataset.counts()}", *dataset.notes):
         announce(line)
-    data = _same_data(folder, stored, dataset.to_json(), settings)
+    data = same_data(folder, stored, dataset.to_json(), settings)
     task = TASKS[str(settings.task)].prepare(dataset.name_columns(settings), dataset.train, dataset.kind)
     task.remember_validation(dataset.valid)
     batches = task.batches(dataset.train)
@@ -336,58 +334,6 @@ def write_report_of(run: Run, folder: Path, evaluation: Evaluation | None, part:
             samples=run.task.samples(run.model),
         ),
     )
-
-
-def _settings_to_resume(settings: Settings) -> Settings:
-    """Return the stored settings of the run, with those that may be given anew replaced."""
-    folder = str(settings.resume)
-    given = settings.model_dump(exclude_unset=True)
-    given.pop("resume")
-    refused = [name for name in given if name not in RESUMABLE]
-    if refused:
-        raise ConfigError(
-            f"{refused[0]} cannot change when a run is resumed (only {', '.join(RESUMABLE)} may be given); "
-            "leave it out, or train a new run."
-        )
-    stored = read_config(Path(folder))["settings"]
-    stored.pop("max_minutes", None)
-    return make_settings(stored | given, source=f"{folder}/config.json")
-
-
-def _check_rows_are_given(
-    folder: Path | None, stored: Mapping[str, Any], settings: Settings, given: Mapping[str, Any]
-) -> None:
-    """Refuse to go on without rows that were in memory when the run began: the run does not hold them."""
-    for part in PARTS:
-        was_in_memory = stored[part]["file"] == IN_MEMORY if part in stored else part == "train"
-        if was_in_memory and part not in given and getattr(settings, part) is None:
-            raise DataError(
-                f"{folder}: its {part} data were rows in memory, which a run does not keep; give the same "
-                f"rows again, from Python: elman.train(resume={str(folder)!r}, {part}=rows)"
-            )
-
-
-def _same_data(
-    folder: Path | None, stored: Mapping[str, Any], data: dict[str, Any], settings: Settings
-) -> dict[str, Any]:
-    """Return what is known of the data, as it was written down when the run began; refuse other data."""
-    if stored.get("data") and ("valid" in stored["data"]) != ("valid" in data):
-        began = "a" if "valid" in stored["data"] else "no"
-        raise DataError(
-            f"{folder}: the run began with {began} validation part, which cannot change when it is resumed; "
-            "leave out valid, or train a new run."
-        )
-    for part, now in data.items():
-        then = stored.get("data", {}).get(part, now)
-        if then["sha256"] != now["sha256"]:
-            raise DataError(
-                f"{folder}: the {part} data have changed since the run began "
-                f"({then['examples']} examples then, {now['examples']} now); "
-                "restore them to resume, or train a new run."
-            )
-        if stored and stored["settings"].get(part) == getattr(settings, part):
-            now["file"] = then["file"]
-    return data
 
 
 @contextmanager
