@@ -46,6 +46,7 @@ LEVELS: list[tuple[str, ...]] = [
         "report_xray_sections",
         "report_xray",
         "report_xray_compare",
+        "report_xray_svg",
     ),
     ("run", "run_resume", "run_train", "run_xray", "terminal", "xray_page", "xray_records", "xray_terminal"),
     ("stream", "export", "estimators", "tuning"),

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -19,7 +20,8 @@ from elman import report_xray_figures as figures_of
 from elman.errors import ConfigError, RunError
 from elman.report_xray import MOST_LAYERS, make_page, worst_layers, write_page
 from elman.report_xray_compare import COMPARISONS, comparison, write_comparison
-from elman.report_xray_marks import block_means, log_ticks, plain, rounded, thin
+from elman.report_xray_marks import axis, block_means, figure, line, log_axis, log_ticks, plain, rounded, thin
+from elman.report_xray_svg import curves_svg, round_numbers
 from elman.report_xray_training import MOST_FRAMES, training_figures
 from elman.tables import visible
 from elman.xray import examine
@@ -112,13 +114,13 @@ def test_the_map_over_time_and_lag_is_the_mean_over_the_places_of_a_step(examina
     norms = flow.lag_norms["state"]
     (trace,) = figures_of.lag_map(flow)["data"]
     for column, step in enumerate(trace["x"]):
-        for line, lag in enumerate(trace["y"]):
+        for place_of_lag, lag in enumerate(trace["y"]):
             places = [
                 float(norms.spectral[place, lag])
                 for place in range(len(norms.steps))
                 if int(norms.steps[place]) == step - 1 and not math.isnan(norms.spectral[place, lag])
             ]
-            cell = trace["z"][line][column]
+            cell = trace["z"][place_of_lag][column]
             assert (cell is None) == (not places)
             if places:
                 assert cell == pytest.approx(math.log10(sum(places) / len(places)), abs=0.006)
@@ -328,3 +330,25 @@ def test_networks_are_compared_in_one_figure_each(tmp_path):
 def test_a_figure_that_is_not_there_is_one_message():
     with pytest.raises(ConfigError, match="expected one of gradients"):
         comparison([], "gradient")
+
+
+def test_a_picture_of_curves_is_xml_with_a_line_for_each_network_at_its_numbers():
+    text = HOSTILE[1]
+    drawn = figure([line(text, [0, 10], [1.0, 0.01])], axis("step"), log_axis("norm", [1.0, 0.01]))
+    root = ElementTree.fromstring(curves_svg(drawn, text))
+    tags = [element.tag.split("}")[1] for element in root.iter()]
+    assert "script" not in tags
+    assert text in "".join(root.itertext())
+    (curve,) = [element for element in root.iter() if element.tag.endswith("polyline")]
+    (x0, y0), (x1, y1) = (map(float, spot.split(",")) for spot in curve.get("points").split())
+    (low, high), (left, right, bottom) = drawn["layout"]["yaxis"]["range"], (76, 624, 314)
+    assert (x0, x1) == (left, right)
+    top = bottom - (bottom - y0) * (high - low) / (0 - low)
+    assert y1 == pytest.approx(bottom - (bottom - top) * (-2 - low) / (high - low), abs=0.2)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_the_marks_of_a_picture_lie_on_its_axis_and_are_few(low, length):
+    marks = round_numbers(low, low + length)
+    assert 3 <= len(marks) <= 11
+    assert all(low - 1e-6 * length <= mark <= low + length * (1 + 1e-6) for mark in marks)

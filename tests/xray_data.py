@@ -37,6 +37,8 @@ def make_records(text: str = "", count: int = 12, layers: int = 2) -> list[dict]
                     "name": text + "encoder.rnn",
                     "layer": layer,
                     "direction": 0,
+                    "index": 0,
+                    "steps_from_end": list(range(40)),
                     "gradient_norms": [0.5 * (0.9 - 0.02 * number) ** step for step in range(40)],
                     "gates": {
                         text + "forget_gate": {"mean": 0.5 + 0.03 * number, "saturated": 0.02 * number},

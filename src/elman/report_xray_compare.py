@@ -77,7 +77,7 @@ def write_comparison(xrays: Sequence[RunXray], path: str | Path) -> None:
         section(xray.run_name, layers_table(xray.examination.layers), f"loss {xray.examination.loss:.4g}")
         for xray in xrays
     ]
-    names = ", ".join(xray.run_name for xray in xrays)
+    names = " · ".join(xray.run_name for xray in xrays)
     drawn = section("Side by side", Html(f'<div class="columns">{join(places)}</div>'))
     write_text(document("X-rays compared", str(attribute(names)), [drawn, *tables], figures), path)
 
@@ -157,8 +157,8 @@ COMPARISONS: dict[str, tuple[Maker, str, str]] = {
     "spectrum": (
         _spectrum,
         "Eigenvalues of the Jacobians",
-        "What one step does to small changes, at visited states; near the unit circle they last. Saxe, "
-        "McClelland and Ganguli 2014.",
+        "What one step does to small changes, at visited states; near the unit circle they last. "
+        "Of each network the largest are drawn. Saxe, McClelland and Ganguli 2014.",
     ),
     "loss": (_loss, "Loss", "The loss over the steps of training."),
 }

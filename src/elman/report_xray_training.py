@@ -68,7 +68,8 @@ def record_names(record: Record) -> list[str]:
         ['layer 1']
     """
     layers = record.get("layers") or []
-    return name_layers([(str(layer["name"]), 0, layer["layer"], layer["direction"]) for layer in layers])
+    places = [(str(one["name"]), int(one.get("index", 0)), one["layer"], one["direction"]) for one in layers]
+    return name_layers(places)
 
 
 def _gradients(shown: Sequence[Record]) -> Figure:
@@ -78,7 +79,7 @@ def _gradients(shown: Sequence[Record]) -> Figure:
         traces = []
         for place, (name, layer) in enumerate(zip(record_names(record), record["layers"], strict=True)):
             norms = [value if value else None for value in rounded(layer.get("gradient_norms") or [])]
-            steps = layer.get("steps_before_end") or list(range(len(norms)))
+            steps = layer.get("steps_from_end") or list(range(len(norms)))
             traces.append(line(name, steps, norms, (place, layer["direction"])))
         frames.append(traces)
     values = [value for traces in frames for trace in traces for value in trace["y"]]
