@@ -75,7 +75,7 @@ def main() -> None:
     torch.set_num_threads(1)
     long = LSTM(2, HIDDEN_SIZE, batch_first=True)
     draw_chrono(long, STEPS)
-    networks = {"RNN": RNN(2, HIDDEN_SIZE, batch_first=True), "LSTM, chrono": long}
+    networks: dict[str, RNN | LSTM] = {"RNN": RNN(2, HIDDEN_SIZE, batch_first=True), "LSTM, chrono": long}
     xrays = [look_through(name, network) for name, network in networks.items()]
     for xray in xrays:
         (flow,) = xray.examination.layers

@@ -352,3 +352,17 @@ def test_the_marks_of_a_picture_lie_on_its_axis_and_are_few(low, length):
     marks = round_numbers(low, low + length)
     assert 3 <= len(marks) <= 11
     assert all(low - 1e-6 * length <= mark <= low + length * (1 + 1e-6) for mark in marks)
+
+
+def test_the_map_of_estimates_is_the_influence_since_the_spectral_norm_has_gaps():
+    found = make_examination(nn.GRU, hidden=130, steps=6, rows=2)
+    (flow,) = found.layers
+    norms = flow.lag_norms["hidden"]
+    assert not norms.is_exact
+    (trace,) = figures_of.lag_map(flow)["data"]
+    assert trace["colorbar"]["title"]["text"] == "influence"
+    first = next(place for place in range(len(norms.steps)) if int(norms.steps[place]) + 1 == trace["x"][0])
+    alone = (norms.steps == norms.steps[first]).sum() == 1
+    share = norms.frobenius[first, 1] / norms.frobenius[first, 0]
+    assert not alone or trace["z"][1][0] == pytest.approx(math.log10(share), abs=0.006)
+    assert trace["z"][0] == pytest.approx([0.0] * len(trace["x"]))

@@ -95,16 +95,19 @@ def lag_curve(flow: LayerFlow) -> Figure:
 def lag_map(flow: LayerFlow) -> Figure:
     """Return the norm of dh_t/dh_(t-k) by the step t-k it starts from and by the lag k.
 
-    Places at one step in several rows are put together by their mean.
+    Places at one step in several rows are put together by their mean. Where norms are estimates the spectral
+    one is known at a few lags alone; then it is the Frobenius norm over that at lag 0.
     """
     norms = whole_state(flow)
     kept = thin(len(norms.lags), MOST_ROWS)
     steps = norms.steps.unique().tolist()
-    values = norms.spectral[:, kept]
+    known = norms.spectral if norms.is_exact else norms.frobenius / norms.frobenius[:, :1]
+    values = known[:, kept]
     columns = [values[norms.steps == step].nanmean(0) for step in steps]
     cells = torch.stack(columns, 1) if columns else torch.empty(len(kept), 0)
     lags = [int(lag) for lag in norms.lags[kept]]
-    return heat_map([step + 1 for step in steps], lags, cells, words=("from step", "lag", "spectral norm"))
+    word = "spectral norm" if norms.is_exact else "influence"
+    return heat_map([step + 1 for step in steps], lags, cells, words=("from step", "lag", word))
 
 
 def row_map(flow: LayerFlow) -> Figure:

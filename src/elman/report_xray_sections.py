@@ -95,12 +95,14 @@ def overview_sections(layers: Sequence[LayerFlow], figures: Mapping[str, Figure]
 def layer_section(place: int, name: str, flow: LayerFlow, figures: Mapping[str, Figure]) -> Html:
     """Return all figures of one layer in one direction."""
     norms = figures_of.whole_state(flow)
-    band = "The band holds the middle eight tenths of the places."
+    said = {
+        "{band}": "The band holds the middle eight tenths of the places.",
+        "{norm}": "spectral norm, the most that it can become,",
+        "{statement}": _largest(flow),
+    }
     if not norms.is_exact:
-        band = "The norms are estimates; the band is their 95 % interval."
-    gate, largest = max(flow.spectra.recurrent.items(), key=lambda pair: pair[1].radius)
-    worst = f"Of the {gate.replace('_', ' ')}: {largest.statement}"
-    said = {"{band}": band, "{statement}": worst}
+        said["{band}"] = "The norms are estimates; the band is their 95 % interval."
+        said["{norm}"] = "Frobenius norm over that at lag 0, the mean square over directions,"
     pieces = []
     for kind, title in TITLES.items():
         if f"{kind}-{place}" not in figures:
@@ -116,6 +118,13 @@ def layer_section(place: int, name: str, flow: LayerFlow, figures: Mapping[str, 
         facts.append(f"the {figures_of.MOST_DOTS} largest eigenvalues of each matrix are drawn")
     facts += flow.notes
     return section(name, Html(f'<div class="columns">{join(pieces)}</div>'), "; ".join(facts) + ".")
+
+
+def _largest(flow: LayerFlow) -> str:
+    """Say what the eigenvalues of the recurrent weights promise, of the gate with the largest."""
+    gate, found = max(flow.spectra.recurrent.items(), key=lambda pair: pair[1].radius)
+    several = len(flow.spectra.recurrent) > 1
+    return f"Of the {gate.replace('_', ' ')}: {found.statement}" if several else found.statement
 
 
 def parameters_section(parameters: Sequence[ParameterFlow]) -> Html:

@@ -36,15 +36,18 @@ def tokens_section(xray: RunXray) -> Html:
     if not xray.tokens or not xray.saliency:
         return Html("")
     pairs = list(zip(xray.tokens, xray.saliency, strict=False))
+    signs = any(number < 0 for _, numbers in pairs for number in numbers)
+    source = (
+        "what it adds to the output (Sundararajan, Taly and Yan 2017)"
+        if signs
+        else "the norm of the loss's gradient by its vector (Simonyan, Vedaldi and Zisserman 2014)"
+    )
     said = (
-        "Each token's ground shows how much the loss depends on it, row by row beside the row's strongest;"
-        " hold the pointer over one for its number. Sundararajan, Taly and Yan 2017; gradient x input: "
-        "Shrikumar et al. 2016. A token that counts for nothing although it should says more than one that"
-        " counts."
+        f"Each token's ground shows {source}, beside the strongest of its row; hold the pointer over one for "
+        "its number. A token that counts for nothing although it should says more than one that counts."
     )
     left_out = _left_out(pairs)
     texts = join(_text(tokens, numbers) for tokens, numbers in pairs[:MOST_TEXTS])
-    signs = any(number < 0 for _, numbers in pairs for number in numbers)
     return section("Tokens", Html(f"{note(said)}{_legend(signs)}{texts}{left_out}"))
 
 
@@ -74,7 +77,7 @@ def _legend(signs: bool) -> Html:
         )
         return f"<span>{boxes}{attribute(words)}</span> "
 
-    first = row("token", "of the strongest" + (", raising the loss" if signs else ""))
+    first = row("token", "of the strongest" + (", raising it" if signs else ""))
     return Html(f'<p class="tokens legend">{first}{row("token against", "lowering it") if signs else ""}</p>')
 
 

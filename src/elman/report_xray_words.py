@@ -18,10 +18,9 @@ READ = {
         "within the sequence. Pascanu et al. 2013, eq. 5-7."
     ),
     "lag_map": (
-        "The most that a small change at one step can become after so many steps: the spectral norm of "
-        "dh_t/dh_(t-k). Dark upwards is forgetting; light spots are steps whose content is kept. Grey was "
-        "not measured. Places are sampled; each colours its surroundings. Pascanu et al. 2013, section "
-        "2.1."
+        "What a small change at one step becomes after so many steps: the {norm} of dh_t/dh_(t-k). Dark "
+        "upwards is forgetting; light spots are steps whose content is kept. Grey was not measured. Places "
+        "are sampled; each colours its surroundings. Pascanu et al. 2013, section 2.1."
     ),
     "row_map": (
         "The norm of dL/dh_t of each row of the batch. Columns that are dark in all rows are steps from "
