@@ -149,6 +149,20 @@ def test_the_command_prints_tables_or_json(tmp_path, capsys):
     assert main(["xray", str(tmp_path / "nowhere")]) == 1
 
 
+def test_the_command_writes_a_page(tmp_path, capsys):
+    settings = moods(tmp_path)
+    elman.train(out=tmp_path / "run", cell="gru", xray_every=2, **settings | COMMON)
+    capsys.readouterr()
+    page = tmp_path / "xray.html"
+    assert main(["xray", str(tmp_path / "run"), "--rows", "5", "--json", "--output", str(page)]) == 0
+    assert json.loads(capsys.readouterr().out)["format"] == 1
+    written = page.read_text(encoding="utf-8")
+    for words in ("X-ray of run", "While it learned", "The strongest", "weight_hh_l0"):
+        assert words in written
+    assert main(["xray", str(tmp_path / "run"), "--output", str(tmp_path / "no" / "x.html")]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_a_diagnosis_is_shown_with_its_remedy(tmp_path):
     one_way = {"cell": "rnn", "bidirectional": False, "pooling": "last"}
     run = elman.train(out=tmp_path / "run", **one_way, **numbers(tmp_path) | COMMON)

@@ -195,17 +195,19 @@ class Xray:
     """Show what goes on inside a trained model: gradients, memory, gates, and what ails it.
 
     As in:
-      elman xray runs/pos --data dev.conllu
+      elman xray runs/pos --data dev.conllu --output xray.html
 
     Args:
         run: Folder of the run.
         data: Labelled file (default: the run's own validation data, where they still are).
+        output: Write all figures to this file, a page that stands alone.
         rows: Rows of it to look at.
         json: Print one JSON object and nothing else.
     """
 
     run: RunFolder
     data: Annotated[str, arg(metavar="FILE", help_behavior_hint="")] = ""
+    output: Annotated[str, arg(metavar="FILE.html", help_behavior_hint="")] = ""
     rows: int = 16
     json: Json = False
 

@@ -1,5 +1,6 @@
 """`elman xray`: what is seen inside a trained model, and what ails it."""
 
+import sys
 from collections.abc import Sequence
 
 from elman.cli.commands import print_json
@@ -10,9 +11,13 @@ def xray(arguments: Sequence[str]) -> int:
     """Show the gradients, the memory and the gates of a run's layers, and the diagnoses."""
     wanted = read_command(Xray, arguments, "xray")
     from elman import xray_terminal
+    from elman.report_xray import write_page
     from elman.run import load
 
     found = load(wanted.run).xray(wanted.data or None, rows=wanted.rows)
+    if wanted.output:
+        write_page(found, wanted.output)
+        print(f"the page is {wanted.output}", file=sys.stderr)
     if wanted.json:
         print_json(found.to_json())
     else:
