@@ -8,8 +8,8 @@ READ = {
     "gradients": (
         "How strongly the loss depends on the state at each step, the mean over the rows. A level curve "
         "learns from all steps alike; one that falls towards the left learns nothing from the beginning "
-        "(it vanishes), one that rises towards the left explodes. Pascanu, Mikolov and Bengio 2013, eq. "
-        "3-5; Hochreiter 1991."
+        "(it vanishes), one that rises towards the left explodes; of a backward layer the same towards the "
+        "right. Pascanu, Mikolov and Bengio 2013, eq. 3-5; Hochreiter 1991."
     ),
     "influence": (
         "How much of a small change of the state is left so many steps later, in the mean over directions "
