@@ -1,5 +1,7 @@
 """The X-ray page in a real browser: nothing is fetched or run that is not ours, and everything is drawn."""
 
+import dataclasses
+
 import pytest
 from report_data import HOSTILE
 from test_report_page import CHROMIUM, CONTRAST, Visit, browser
@@ -65,9 +67,30 @@ def test_text_stands_out_from_its_ground(browser, page, scheme):
 
 
 def test_hostile_strings_are_shown_and_never_run(browser, examination, tmp_path):
-    path = tmp_path / "xray.html"
-    write_page(make_xray(" ".join(HOSTILE[:-1]), examination), path)
-    nothing_was_run(browser, path)
+    xray = make_xray("", examination)
+    flow, parameter, diagnosis = examination.layers[0], examination.parameters[0], xray.diagnoses[0]
+    gates = {text: {"mean": 0.5, "saturated": 0.1} for text in HOSTILE}
+    records = [record | {"layers": [record["layers"][0] | {"gates": gates}]} for record in xray.records]
+    found = dataclasses.replace(
+        examination,
+        layers=[dataclasses.replace(flow, name=text[:20]) for text in HOSTILE],
+        parameters=[dataclasses.replace(parameter, name=text) for text in HOSTILE],
+        notes=HOSTILE,
+    )
+    xray = dataclasses.replace(
+        xray,
+        examination=found,
+        diagnoses=[
+            dataclasses.replace(diagnosis, name=text, layer=text, remedy=text, evidence=text)
+            for text in HOSTILE
+        ],
+        tokens=[HOSTILE],
+        saliency=[[1.0] * len(HOSTILE)],
+        attention=[[[1.0 / len(HOSTILE)] * len(HOSTILE)] * 3],
+        records=records,
+    )
+    write_page(xray, tmp_path / "xray.html")
+    nothing_was_run(browser, tmp_path / "xray.html")
 
 
 @pytest.mark.deep
