@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 from elman.cli import flags, main
+from elman.cli.command_flags import Predict
 from elman.cli.words import kinds_of
 from elman.config import Settings
 from elman.errors import ConfigError
@@ -72,7 +73,7 @@ def test_negative_numbers_and_attached_dashes_are_values():
 
 
 def test_texts_after_two_dashes_may_begin_with_a_dash():
-    wanted = flags.read_command(flags.Predict, ["runs/x", "--json", "--", "-a", "--b"], "predict")
+    wanted = flags.read_command(Predict, ["runs/x", "--json", "--", "-a", "--b"], "predict")
     assert wanted.text == ("-a", "--b") and wanted.json
 
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elman.cli.flags import Bench, Demo, Evaluate, Info, Predict, read_command, read_train
+from elman.cli.command_flags import Bench, Demo, Evaluate, Info, Predict
+from elman.cli.flags import read_command, read_train
 from elman.config import unknown_name
 from elman.errors import ConfigError, DataError, RunError
 

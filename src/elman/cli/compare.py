@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 
+from elman.cli.command_flags import Compare
 from elman.cli.commands import print_json
-from elman.cli.flags import Compare, read_command
+from elman.cli.flags import read_command
 
 
 def compare(arguments: Sequence[str]) -> int:

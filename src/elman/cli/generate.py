@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elman.cli.command_flags import Generate
 from elman.cli.commands import print_json, write_lines
-from elman.cli.flags import Generate, read_command
+from elman.cli.flags import read_command
 
 if TYPE_CHECKING:
     from elman.tasks.prediction import Prediction

@@ -6,7 +6,8 @@ from typing import Annotated, Any, get_args
 
 from tyro.conf import arg
 
-from elman.cli.flags import USAGE, parse, settings_of, train_command, train_grammar
+from elman.cli.command_flags import USAGE
+from elman.cli.flags import parse, settings_of, train_command, train_grammar
 from elman.config import Settings
 
 HELP = """Try settings around those that the recipe chooses, and keep the best run.

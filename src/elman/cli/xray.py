@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 
+from elman.cli.command_flags import Xray
 from elman.cli.commands import print_json
-from elman.cli.flags import Xray, read_command
+from elman.cli.flags import read_command
 
 
 def xray(arguments: Sequence[str]) -> int:
