@@ -25,7 +25,8 @@ help:
 # The stamp is newer than what decides the installation, so a second `make setup` does nothing.
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup.sh CMakeLists.txt $(wildcard src/elman/native/*)
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh CMakeLists.txt $(wildcard src/elman/native/*) \
+		$(wildcard src/elman/*/__init__.py) # the editable installation keeps a list of the packages
 	@sh scripts/setup.sh $(VENV)
 	@touch $@
 

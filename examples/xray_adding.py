@@ -16,8 +16,8 @@ from torch import nn
 
 from elman.nn import LSTM, RNN
 from elman.nn.initialise import draw_chrono
-from elman.report_xray_compare import comparison, write_comparison
-from elman.report_xray_svg import curves_svg
+from elman.report.xray_compare import comparison, write_comparison
+from elman.report.xray_svg import curves_svg
 from elman.xray import examine
 from elman.xray.diagnose import diagnose
 from elman.xray.run_xray import RunXray

@@ -9,7 +9,7 @@ state. The page, xray.html, stands alone in the current folder; open it in a bro
 import torch
 from torch import nn
 
-from elman.report_xray import write_page
+from elman.report.xray import write_page
 from elman.xray import examine
 from elman.xray.diagnose import diagnose
 from elman.xray.run_xray import RunXray

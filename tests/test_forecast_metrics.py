@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman import forecast_metrics as metrics
-from elman.forecast_metrics import Scored
+from elman.metrics.forecast import Scored
 
 M4 = Path(os.environ.get("ELMAN_SETS", "no sets")) / "m4_hourly"
 

@@ -10,7 +10,7 @@ import elman
 from elman import forecast_metrics
 from elman.cli import main
 from elman.errors import DataError
-from elman.forecast_metrics import Scored
+from elman.metrics.forecast import Scored
 
 
 def train(path, **settings):

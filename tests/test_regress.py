@@ -10,7 +10,7 @@ from tiny import write_jsonl
 
 import elman
 from elman.errors import ConfigError, DataError
-from elman.regression_metrics import SCORES, regression
+from elman.metrics.regression import SCORES, regression
 
 FAST = {"hidden_size": 6, "threads": 1, "epochs": 2}
 

@@ -9,8 +9,8 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from elman.errors import ConfigError, ShapeError
 from elman.losses import DISTANCES, distance
+from elman.metrics.regression import regression
 from elman.padded import Padded
-from elman.regression_metrics import regression
 
 
 def make(seed, rows=9, targets=2):

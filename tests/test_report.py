@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from report_data import HOSTILE, make_report
 
-from elman import report_charts, report_markup
 from elman.errors import RunError
+from elman.report import charts as report_charts
 from elman.report import make_page, write_report
+from elman.report import markup as report_markup
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from report_data import HOSTILE, make_report
 from test_report import read, words
 
 from elman.report import make_page
-from elman.report_numbers import MOST_DOTS, numbers_charts
+from elman.report.numbers import MOST_DOTS, numbers_charts
 from elman.tasks.prediction import Evaluation, Measured
 
 nan = float("nan")

@@ -16,13 +16,13 @@ from report_data import HOSTILE
 from torch import nn
 from xray_data import make_examination, make_records, make_xray
 
-from elman import report_xray_figures as figures_of
 from elman.errors import ConfigError, RunError
-from elman.report_xray import MOST_LAYERS, make_page, worst_layers, write_page
-from elman.report_xray_compare import COMPARISONS, comparison, write_comparison
-from elman.report_xray_marks import axis, block_means, figure, line, log_axis, log_ticks, plain, rounded, thin
-from elman.report_xray_svg import curves_svg, round_numbers
-from elman.report_xray_training import MOST_FRAMES, training_figures
+from elman.report import xray_figures as figures_of
+from elman.report.xray import MOST_LAYERS, make_page, worst_layers, write_page
+from elman.report.xray_compare import COMPARISONS, comparison, write_comparison
+from elman.report.xray_marks import axis, block_means, figure, line, log_axis, log_ticks, plain, rounded, thin
+from elman.report.xray_svg import curves_svg, round_numbers
+from elman.report.xray_training import MOST_FRAMES, training_figures
 from elman.tables import visible
 from elman.xray import examine
 from elman.xray.examine import Examination

@@ -8,7 +8,7 @@ from test_report_page import CHROMIUM, CONTRAST, Visit, browser
 from torch import nn
 from xray_data import make_examination, make_records, make_xray
 
-from elman.report_xray import write_page
+from elman.report.xray import write_page
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: dev)")
 

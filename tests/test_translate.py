@@ -13,12 +13,12 @@ from tiny import write_jsonl
 import elman
 from elman.data.example import Example
 from elman.errors import ConfigError, DataError
+from elman.metrics.translation import edit_distance, error_rate, text_scores
 from elman.patterns.translate import STOP
 from elman.report import ReportData, make_page
 from elman.run import score
 from elman.tasks.sides import choose_side
 from elman.training.checkpoint import list_checkpoints
-from elman.translation_metrics import edit_distance, error_rate, text_scores
 
 FAST = {"task": "translate", "threads": 1, "epochs": 2, "hidden_size": 8, "embedding_size": 4, "valid": 0.2}
 NO_VALID = {name: value for name, value in FAST.items() if name != "valid"}

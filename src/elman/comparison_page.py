@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from elman.report import whole_page
-from elman.report_markup import Html, attribute, cell, chart, join, row, safe, section, table
+from elman.report.markup import Html, attribute, cell, chart, join, row, safe, section, table
 from elman.tables import FRACTIONS
 
 if TYPE_CHECKING:

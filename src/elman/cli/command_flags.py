@@ -1,4 +1,4 @@
-"""COMMAND FLAGS: what stands after each command but train and tune: a dataclass each, its docstring the help."""
+"""COMMAND FLAGS: what stands after each command but train and tune; docstrings are the help."""
 
 from dataclasses import dataclass
 from typing import Annotated

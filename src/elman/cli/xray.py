@@ -12,7 +12,7 @@ def xray(arguments: Sequence[str]) -> int:
     """Show the gradients, the memory and the gates of a run's layers, and the diagnoses."""
     wanted = read_command(Xray, arguments, "xray")
     from elman import xray_terminal
-    from elman.report_xray import write_page
+    from elman.report.xray import write_page
     from elman.run import load
 
     found = load(wanted.run).xray(wanted.data or None, rows=wanted.rows)

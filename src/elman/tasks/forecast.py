@@ -17,7 +17,7 @@ from elman.data.time_series import TimeSeries, too_few_rows
 from elman.data.vocab import Vocab
 from elman.data.windows import Window, Windows
 from elman.errors import ConfigError, DataError
-from elman.forecast_metrics import scores
+from elman.metrics.forecast import scores
 from elman.patterns.forecast import Forecaster
 from elman.tasks.forecast_inputs import ForecastInputs, Reader
 from elman.tasks.forecast_recipe import MAX_EPOCHS, RECIPE, WANTED_STEPS, lengths_of, levels_of

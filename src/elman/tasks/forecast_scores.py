@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from elman.data.time_series import TimeSeries
 from elman.data.windows import Window
-from elman.forecast_metrics import Floats, Scored, naive2, seasonal_error, seasonal_indices
+from elman.metrics.forecast import Floats, Scored, naive2, seasonal_error, seasonal_indices
 from elman.patterns.forecast import Forecaster
 from elman.tasks.forecast_inputs import Numbers, Reader
 from elman.tasks.window_batches import scores_of

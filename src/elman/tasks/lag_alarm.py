@@ -5,7 +5,7 @@ Shape legend: N windows, H horizon.
 
 import numpy as np
 
-from elman.forecast_metrics import Floats
+from elman.metrics.forecast import Floats
 
 NEAR = 0.25
 """A forecast that is so much nearer to the last value than to the truth repeats it (squared distances)."""

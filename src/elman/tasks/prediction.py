@@ -115,7 +115,7 @@ class Evaluation:
         mistakes: the surest wrong predictions first.
         lengths: steps of each example.
         measured: the true and the predicted numbers, of tasks that predict numbers.
-        charts: curves that only this task draws, by name, as `report_charts.curve` makes them.
+        charts: curves that only this task draws, by name, as `report.charts.curve` makes them.
         views: what the report of one task alone shows, by name, as plain data.
     """
 

@@ -14,8 +14,8 @@ from elman.data.example import Example
 from elman.data.vocab import Vocab
 from elman.errors import ConfigError
 from elman.losses import distance
+from elman.metrics.regression import SCORES, regression
 from elman.patterns.regress import Regressor
-from elman.regression_metrics import SCORES, regression
 from elman.tasks.classify import TEXT_RECIPES
 from elman.tasks.inputs import Inputs, TokenInputs, choose_cut, inputs_from_json, make_inputs, plain_inputs
 from elman.tasks.measures import RECIPE, TargetScale, check_all, target_names

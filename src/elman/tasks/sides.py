@@ -17,9 +17,9 @@ from elman.data.subwords import Subwords
 from elman.data.text import are_symbols, choose_tokens
 from elman.data.vocab import PAD, UNKNOWN, Vocab
 from elman.errors import DataError
+from elman.metrics.translation import error_rate, exact_match, sacrebleu_scores, text_scores
 from elman.patterns.translate import STOP
 from elman.tasks.inputs import TokenInputs, train_subwords
-from elman.translation_metrics import error_rate, exact_match, sacrebleu_scores, text_scores
 
 TARGET_SPECIALS = (PAD, UNKNOWN, "<start>", "<stop>")
 """In the order of the ids that `patterns/translate.py` knows."""

@@ -13,6 +13,7 @@ from elman.config import Settings
 from elman.data.batches import Batch, Batches
 from elman.data.example import Example
 from elman.errors import ConfigError, DataError
+from elman.metrics.translation import require_sacrebleu
 from elman.nn.decoder import Decoder
 from elman.nn.embedding import vector_std
 from elman.patterns.translate import STOP, EncoderDecoder
@@ -33,7 +34,6 @@ from elman.tasks.sides import (
     with_outputs,
 )
 from elman.tasks.task import Task, choose, describe_input, inference_batches, with_vectors
-from elman.translation_metrics import require_sacrebleu
 
 RECIPE: dict[str, Any] = {
     "lowercase": False,

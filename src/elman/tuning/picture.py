@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from elman.report import page_header, whole_page, write_page
-from elman.report_charts import curve
-from elman.report_markup import Html, attribute, cell, chart, join, row, safe, section, table
+from elman.report.charts import curve
+from elman.report.markup import Html, attribute, cell, chart, join, row, safe, section, table
 from elman.tables import clock, format_metric
 from elman.tuning.search import Search
 from elman.tuning.study import Trial

@@ -1,8 +1,8 @@
 """REPORT: one page that shows what was trained, how well it does, and where it goes wrong.
 
 The page stands alone: style, script and plotly are inside it, and its content policy forbids it any network.
-Every string that comes from data, settings or file names is made safe in `report_markup.py`; the sections are
-in `report_sections.py`, the curves in `report_charts.py`, style and drawing code in `report_assets/`.
+Every string that comes from data, settings or file names is made safe in `markup.py`; the sections are
+in `sections.py`, the curves in `charts.py`, style and drawing code in `report_assets/`.
 """
 
 import os
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elman.errors import RunError
-from elman.report_charts import make_charts
-from elman.report_forecast import forecast_section
-from elman.report_markup import Html, attribute, embed, join, safe
-from elman.report_numbers import numbers_charts, numbers_section
-from elman.report_sections import (
+from elman.report.charts import make_charts
+from elman.report.forecast import forecast_section
+from elman.report.markup import Html, attribute, embed, join, safe
+from elman.report.numbers import numbers_charts, numbers_section
+from elman.report.sections import (
     data_section,
     errors_section,
     mistakes_section,
@@ -26,7 +26,7 @@ from elman.report_sections import (
     settings_section,
     training_section,
 )
-from elman.report_translation import translation_charts, translation_section
+from elman.report.translation import translation_charts, translation_section
 from elman.tables import verdict_of
 
 if TYPE_CHECKING:

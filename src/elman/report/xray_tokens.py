@@ -6,9 +6,9 @@ The text needs no script; a token's number stands in its title, and the stronges
 from collections.abc import Sequence
 from typing import Any
 
-from elman.report_markup import Html, attribute, chart, join, safe, section
-from elman.report_xray_marks import Figure, axis, plain, rounded, thin
-from elman.report_xray_words import note
+from elman.report.markup import Html, attribute, chart, join, safe, section
+from elman.report.xray_marks import Figure, axis, plain, rounded, thin
+from elman.report.xray_words import note
 from elman.xray.run_xray import RunXray
 
 MOST_TEXTS, MOST_TOKENS = 12, 400

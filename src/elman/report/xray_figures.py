@@ -2,7 +2,7 @@
 
 Shape legend: B batch, T time, H hidden, K lags, N places.
 
-Each function takes what `elman.xray.examine` found, and returns a figure; see `report_xray_marks.py`.
+Each function takes what `elman.xray.examine` found, and returns a figure; see `xray_marks.py`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elman.report_xray_marks import (
+from elman.report.xray_marks import (
     COLOURS,
     MOST_COLUMNS,
     MOST_POINTS,

@@ -7,11 +7,11 @@ most stand in tables, so that the page says something without a script too.
 import math
 from collections.abc import Mapping, Sequence
 
-from elman import report_xray_figures as figures_of
-from elman.report_markup import Html, attribute, cell, chart, join, row, safe, section, table
-from elman.report_xray_marks import MOST_COLUMNS, MOST_POINTS, Figure, layer_names
-from elman.report_xray_training import MOST_FRAMES, shown_records
-from elman.report_xray_words import READ, TITLES, TRAINING, note
+from elman.report import xray_figures as figures_of
+from elman.report.markup import Html, attribute, cell, chart, join, row, safe, section, table
+from elman.report.xray_marks import MOST_COLUMNS, MOST_POINTS, Figure, layer_names
+from elman.report.xray_training import MOST_FRAMES, shown_records
+from elman.report.xray_words import READ, TITLES, TRAINING, note
 from elman.xray.diagnosis import Diagnosis
 from elman.xray.layer_flow import LayerFlow
 from elman.xray.parameter_flow import ParameterFlow

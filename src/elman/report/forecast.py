@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from elman.report_markup import Html, attribute, cell, chart, join, row, safe, section, table
+from elman.report.markup import Html, attribute, cell, chart, join, row, safe, section, table
 from elman.tables import format_metric, is_number
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from elman.errors import ConfigError
-from elman.report_markup import Html, attribute, chart, join, section
-from elman.report_xray import document, write_text
-from elman.report_xray_figures import influence_line, plane, whole_state, with_level
-from elman.report_xray_marks import (
+from elman.report.markup import Html, attribute, chart, join, section
+from elman.report.xray import document, write_text
+from elman.report.xray_figures import influence_line, plane, whole_state, with_level
+from elman.report.xray_marks import (
     MOST_POINTS,
     Figure,
     axis,
@@ -25,8 +25,8 @@ from elman.report_xray_marks import (
     rounded,
     thin,
 )
-from elman.report_xray_sections import layers_table
-from elman.report_xray_words import note
+from elman.report.xray_sections import layers_table
+from elman.report.xray_words import note
 from elman.xray.layer_flow import LayerFlow
 from elman.xray.run_xray import RunXray
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.config import Settings
-from elman.report_markup import Html, attribute, cell, chart, join, meter, row, safe, section, table
+from elman.report.markup import Html, attribute, cell, chart, join, meter, row, safe, section, table
 from elman.tables import FRACTIONS, clock, format_metric, is_number
 
 if TYPE_CHECKING:

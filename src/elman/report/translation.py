@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from elman.report_charts import curve
-from elman.report_markup import Html, cell, chart, join, row, safe, section
+from elman.report.charts import curve
+from elman.report.markup import Html, cell, chart, join, row, safe, section
 
 if TYPE_CHECKING:
     from elman.report import ReportData

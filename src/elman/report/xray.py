@@ -2,7 +2,7 @@
 
 The page stands alone as a report does: style, script and plotly are inside it, and its content policy forbids
 it any network. Words, tables and coloured tokens need no script. The figures are made in
-`report_xray_figures.py` and `report_xray_training.py`, and drawn by `report_assets/xray.js`.
+`xray_figures.py` and `xray_training.py`, and drawn by `report_assets/xray.js`.
 """
 
 import os
@@ -10,21 +10,21 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from elman import report_xray_figures as figures_of
 from elman.errors import RunError
-from elman.report import POLICY
-from elman.report_markup import Html, attribute, embed, join, safe
-from elman.report_xray_marks import Figure, layer_names
-from elman.report_xray_sections import (
+from elman.report import xray_figures as figures_of
+from elman.report.markup import Html, attribute, embed, join, safe
+from elman.report.page import POLICY
+from elman.report.xray_marks import Figure, layer_names
+from elman.report.xray_sections import (
     diagnoses_section,
     layer_section,
     overview_sections,
     parameters_section,
     training_section,
 )
-from elman.report_xray_tokens import attention_figures, attention_section, tokens_section
-from elman.report_xray_training import training_figures
-from elman.report_xray_words import TITLES
+from elman.report.xray_tokens import attention_figures, attention_section, tokens_section
+from elman.report.xray_training import training_figures
+from elman.report.xray_words import TITLES
 from elman.xray.layer_flow import LayerFlow
 from elman.xray.run_xray import RunXray
 

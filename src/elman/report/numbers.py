@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from elman.report_charts import curve
-from elman.report_markup import Html, attribute, cell, chart, join, row, safe, section, table
+from elman.report.charts import curve
+from elman.report.markup import Html, attribute, cell, chart, join, row, safe, section, table
 from elman.tables import format_metric
 
 if TYPE_CHECKING:

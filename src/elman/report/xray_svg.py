@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from elman.report_xray_marks import Figure, plain
+from elman.report.xray_marks import Figure, plain
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, BOTTOM = 76, 16, 46
@@ -22,11 +22,11 @@ def curves_svg(figure: Figure, title: str) -> str:
     """Return a figure of curves as an SVG document.
 
     Args:
-        figure: whose traces are lines, such as `report_xray_compare.comparison` gives for "gradients".
+        figure: whose traces are lines, such as `xray_compare.comparison` gives for "gradients".
         title: words above it, also read to those who cannot see it.
 
     Example:
-        >>> from elman.report_xray_marks import axis, figure, line
+        >>> from elman.report.xray_marks import axis, figure, line
         >>> drawn = figure([line("a", [1, 2], [0.5, 1.0])], axis("step"), axis("loss"))
         >>> curves_svg(drawn, "loss").count("<polyline")
         1

@@ -2,7 +2,7 @@
 
 import html
 
-from elman.report_markup import Html
+from elman.report.markup import Html
 
 READ = {
     "gradients": (
@@ -71,7 +71,7 @@ TITLES = {
     "jacobian_spectrum": "Eigenvalues of the Jacobians",
     "lyapunov": "Lyapunov exponents",
 }
-"""Figures of one layer in the order of the page: functions of `report_xray_figures.py`."""
+"""Figures of one layer in the order of the page: functions of `xray_figures.py`."""
 
 
 TRAINING = {

@@ -7,7 +7,7 @@ figures of this section together, and a mark on the loss curve.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from elman.report_xray_marks import (
+from elman.report.xray_marks import (
     COLOURS,
     MOST_POINTS,
     Figure,
