@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman import forecast_metrics as metrics
+from elman.metrics import forecast as metrics
 from elman.metrics.forecast import Scored
 
 M4 = Path(os.environ.get("ELMAN_SETS", "no sets")) / "m4_hourly"

@@ -7,9 +7,9 @@ import pytest
 from tiny_series import FAST, seasonal, write_series
 
 import elman
-from elman import forecast_metrics
 from elman.cli import main
 from elman.errors import DataError
+from elman.metrics import forecast as forecast_metrics
 from elman.metrics.forecast import Scored
 
 
