@@ -15,7 +15,6 @@ from elman.data.example import Example
 from elman.errors import ConfigError, DataError
 from elman.metrics.translation import require_sacrebleu
 from elman.nn.decoder import Decoder
-from elman.nn.embedding import vector_std
 from elman.patterns.translate import STOP, EncoderDecoder
 from elman.search.beam_search import Hypothesis
 from elman.tasks.exposure_bias import exact_by_length, measure_exposure, spread
@@ -30,6 +29,7 @@ from elman.tasks.sides import (
     make_sides,
     say_cut,
     score_outputs,
+    start_of,
     texts_of,
     with_outputs,
 )
@@ -129,7 +129,7 @@ class Translate(Task):
 
     def vector_std(self) -> float:
         """Return the deviation of fresh vectors of the source's tokens."""
-        return vector_std(len(self.inputs.vocab))
+        return start_of(self.inputs.vocab)
 
     def batches(self, examples: Sequence[Example]) -> Batches:
         """Return the sources as ids, with the ids of their targets where there are some."""
@@ -153,7 +153,7 @@ class Translate(Task):
             memory_steps=chosen.memory_steps,
             forget_bias=chosen.forget_bias,
             dropout=chosen.dropout or 0.0,
-            std=vector_std(len(self.outputs.vocab)),
+            std=start_of(self.outputs.vocab),
             regularisation=self.regularisation(),
         )
         return EncoderDecoder(
