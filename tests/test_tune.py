@@ -144,6 +144,43 @@ def test_what_is_given_is_not_searched():
     assert names == ["learning_rate", "hidden_size", "pooling"]
 
 
+def test_where_a_run_is_gone_on_from_its_shapes_are_not_searched(data, tmp_path):
+    values = FAST | {"train": str(data), "epochs": 1}
+    elman.train(**values, out=tmp_path / "first")
+    found = elman.tune(**values, start_from=str(tmp_path / "first"), out=tmp_path / "out", trials=4)
+    names = {one.name for one in found.search.space}
+    assert "learning_rate" in names and not names & set(search_space.CHANGE_THE_SHAPES)
+    assert [one.state for one in found.trials] == ["done"] * 4
+
+
+def test_forecasts_that_start_from_a_run_keep_its_shapes(tmp_path):
+    file = write_series(tmp_path / "load.csv", load=seasonal(150))
+    values = {"task": "forecast", "train": str(file), "horizon": 4, "threads": 1, "epochs": 1}
+    elman.train(**values, hidden_size=4, out=tmp_path / "first")
+    found = elman.tune(
+        **values, hidden_size=4, start_from=str(tmp_path / "first"), out=tmp_path / "out", trials=5
+    )
+    assert not {"context", "patch"} & {one.name for one in found.search.space}
+    assert [one.reason for one in found.trials] == [None] * 5
+
+
+def test_a_setting_of_one_cell_keeps_the_cell():
+    chosen = make_settings({"task": "classify", "learning_rate": 0.1, "forget_bias": 1.0})
+    for given, searched in (({}, True), ({"forget_bias": 1.0}, False)):
+        space = search_space.search_space(make_settings({"task": "classify"} | given), chosen, "accuracy")
+        assert ("cell" in [one.name for one in space]) == searched
+
+
+def test_scores_by_another_search_for_outputs_are_no_other_training(tmp_path, capsys):
+    rows = [(text.split()[1], text.split()[1][::-1]) for text, _ in mood_rows(30)]
+    found = elman.tune(
+        task="translate", train=rows, out=tmp_path / "out", trials=1, threads=1, epochs=1, hidden_size=4
+    )
+    name = found.search.metric
+    assert found.best.score == found.run.history[0]["valid"][name] != found.run.result["valid"][name]
+    assert "trained again" not in capsys.readouterr().err
+
+
 def test_a_loss_that_would_be_another_quantity_is_not_searched_where_it_is_the_metric():
     given = make_settings({"task": "regress"})
     chosen = make_settings({"task": "regress", "learning_rate": 0.1, "loss": "mse"})
@@ -470,6 +507,7 @@ def test_of_trials_that_all_score_alike_nothing_matters(tmp_path):
         (["--beam-size", "3"], "beam_size is for --task translate"),
         (["--test", "absent.csv"], "absent.csv: there is no such file"),
         (["--metric", "f2"], "unknown metric 'f2'"),
+        (["--valid", "0"], "a search compares its trials on the validation part, and valid = 0 holds none"),
     ],
 )
 def test_a_wrong_word_is_one_message_and_leaves_no_folder(words, said, data, tmp_path, capsys):

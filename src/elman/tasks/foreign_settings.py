@@ -98,6 +98,23 @@ def refuse_without_validation(settings: Settings) -> None:
         )
 
 
+def refuse_tuning_without_validation(settings: Settings) -> None:
+    """Raise ConfigError where a search has nothing to compare its trials by.
+
+    Example:
+        >>> from elman.config import make_settings
+        >>> refuse_tuning_without_validation(make_settings({"task": "tag", "valid": 0}))
+        Traceback (most recent call last):
+        elman.errors.ConfigError: a search compares its trials on the validation part, and valid = 0 holds ...
+    """
+    if settings.valid == 0:
+        raise ConfigError(
+            "a search compares its trials on the validation part, and valid = 0 holds none out; leave it out, "
+            "or give a share such as 0.1. The settings that are found may then train on all data: elman train "
+            "with valid = 0."
+        )
+
+
 def refuse_text_settings(settings: Settings) -> None:
     """Raise ConfigError where a setting for text is given for series of numbers."""
     for name in (

@@ -82,6 +82,9 @@ OF_TASK: dict[str, dict[str, Rule]] = {
 CHANGE_THE_LOSS = ("loss", "label_smoothing", "point", "difference")
 """Settings under which a loss is another quantity; not searched where the loss itself is the metric."""
 
+CHANGE_THE_SHAPES = ("hidden_size", "num_layers", "cell", "pooling", "attention", "context", "patch")
+"""Settings under which a network has other weights; not searched where it starts from those of a run."""
+
 
 @dataclass(frozen=True)
 class Dimension:
@@ -139,7 +142,7 @@ def search_space(given: Settings, chosen: Settings, metric: str) -> list[Dimensi
         metric: the validation metric that is made better.
 
     Raises:
-        ConfigError: every setting that could be searched was given.
+        ConfigError: no setting is left that could be searched.
 
     Example:
         >>> from elman.config import make_settings
@@ -156,6 +159,10 @@ def search_space(given: Settings, chosen: Settings, metric: str) -> list[Dimensi
         if not is_open or default is None or (metric == "loss" and name in CHANGE_THE_LOSS):
             continue
         if name == "pooling" and default == "last":  # of vectors: one step, nothing to pool
+            continue
+        if given.start_from is not None and name in CHANGE_THE_SHAPES:
+            continue
+        if name == "cell" and given.forget_bias is not None:  # which no other cell has
             continue
         dimension = _dimension(name, rule, default, chosen)
         if len(dimension.choices) != 1:

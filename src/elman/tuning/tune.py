@@ -20,7 +20,7 @@ from elman.run import Run, load
 from elman.run_folder import make_folder, read_config, settings_to_store, write_bytes, write_json
 from elman.run_train import train_run
 from elman.tasks import TASKS
-from elman.tasks.foreign_settings import refuse_foreign_settings
+from elman.tasks.foreign_settings import refuse_foreign_settings, refuse_tuning_without_validation
 from elman.train_arguments import TrainArguments, in_python
 from elman.training.lock import RunLock
 from elman.training.plan import Observer
@@ -178,6 +178,7 @@ def _begin(
     if settings.out is None:
         raise ConfigError("no folder for the search; name a new or empty one with --out FOLDER.")
     refuse_foreign_settings(settings)
+    refuse_tuning_without_validation(settings)
     folder = Path(settings.out)
     if (folder / FILE).exists():
         raise RunError(
@@ -262,16 +263,18 @@ def _finish(
         run = _train_best(settings, folder, given, observers, announce)
     except Interrupted as stop:
         raise Interrupted(_stopped(search, len(trials)), stop.exit_code - 128) from None
-    score = run.result["valid"][search.metric]
-    if score != best.score:
+    # As trials are scored: of some tasks the finished run is scored by a wider search for outputs.
+    kept = next((row for row in run.history if row["step"] == run.result["best"]["step"]), {})
+    score = (kept.get("valid") or {}).get(search.metric)
+    if score is not None and score != best.score:
         announce(
             f"trained again the best run has a validation {search.metric} of {score:g} instead of "
             f"{best.score:g}: this machine or its load rounds otherwise"
         )
     found = Tuned(run, search, trials, best, study.importances())
-    kept = settings_to_store(settings)
-    del kept["out"]
-    write_bytes(search.folder / "best.toml", to_toml(kept).encode())
+    stored = settings_to_store(settings)
+    del stored["out"]
+    write_bytes(search.folder / "best.toml", to_toml(stored).encode())
     write_json(search.folder / "trials.json", _to_json(found))
     write_picture(search.folder / "tune.html", search, trials, best, found.importances, run.result)
     return found
