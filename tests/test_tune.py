@@ -536,6 +536,24 @@ def test_without_optuna_the_extra_is_named(data, monkeypatch, tmp_path):
         elman.tune(**FAST, train=str(data), out=tmp_path / "out")
 
 
+def test_the_best_run_stays_where_a_search_is_resumed_from_another_folder(
+    data, monkeypatch, tmp_path, capsys
+):
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("mood.csv", "copy.csv"):
+        (tmp_path / name).write_bytes(data.read_bytes())
+    first = elman.tune(**FAST, train="mood.csv", out="out", trials=1)
+    made = (first.folder / "best" / "model.safetensors").stat().st_mtime_ns
+    monkeypatch.chdir(tmp_path / "else")
+    capsys.readouterr()
+    elman.tune(resume="../out", train="../mood.csv")
+    assert (tmp_path / "out" / "best" / "model.safetensors").stat().st_mtime_ns == made
+    assert "replaced" not in capsys.readouterr().err
+    elman.tune(resume="../out", train="../copy.csv")
+    assert "other data were given: the former best run is replaced" in capsys.readouterr().err
+
+
 def test_an_interrupted_training_of_the_best_is_gone_on_with(data, monkeypatch, tmp_path):
     def train_run(*arguments, **more):
         raise Interrupted("stopped", 15)

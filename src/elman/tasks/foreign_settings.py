@@ -109,9 +109,8 @@ def refuse_tuning_without_validation(settings: Settings) -> None:
     """
     if settings.valid == 0:
         raise ConfigError(
-            "a search compares its trials on the validation part, and valid = 0 holds none out; leave it out, "
-            "or give a share such as 0.1. The settings that are found may then train on all data: elman train "
-            "with valid = 0."
+            "a search compares its trials on the validation part, and valid = 0 holds none out; leave it "
+            "out. The settings that are found may then train on all data, by elman train with valid = 0."
         )
 
 

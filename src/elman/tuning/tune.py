@@ -25,7 +25,7 @@ from elman.train_arguments import TrainArguments, in_python
 from elman.training.lock import RunLock
 from elman.training.plan import Observer
 from elman.tuning.picture import write_picture
-from elman.tuning.search import FILE, Search, check_same_data, new_search, search_to_resume
+from elman.tuning.search import FILE, MAY_CHANGE, Search, check_same_data, new_search, search_to_resume
 from elman.tuning.study import Study, Trial, require_optuna
 from elman.tuning.told import Teller, ended
 from elman.tuning.toml import to_toml
@@ -289,14 +289,28 @@ def _train_best(
 ) -> Run:
     """Return the best run: as it stands there, gone on with, or trained."""
     if (folder / "config.json").exists():
-        if read_config(folder)["settings"] != settings_to_store(settings):
-            announce("a better trial was found: the former best run is replaced")
+        then, now = (
+            _without_places(one) for one in (read_config(folder)["settings"], settings_to_store(settings))
+        )
+        if then != now:
+            is_better = any(then.get(name) != now.get(name) for name in {*then, *now} - {*MAY_CHANGE})
+            why = "a better trial was found" if is_better else "other data were given"
+            announce(f"{why}: the former best run is replaced")
             shutil.rmtree(folder)
         elif (folder / "result.json").exists():
             return load(folder)
         else:
             settings = make_settings({"resume": str(folder)})
     return train_run(settings, data=given, observers=observers, announce=announce)
+
+
+def _without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored settings without the run's own folder, and without detours in the paths of data."""
+    return {
+        name: os.path.normpath(value) if name in MAY_CHANGE and isinstance(value, str) else value
+        for name, value in settings.items()
+        if name != "out"
+    }
 
 
 def _to_json(found: Tuned) -> dict[str, Any]:
