@@ -93,6 +93,26 @@ def test_a_long_table_tells_series_apart_by_a_column():
     assert np.allclose(model.predict(frame)[0], model.predict()[0])
 
 
+def test_static_columns_are_read_kept_and_held_against_those_of_fit():
+    frame = pandas.concat(
+        [pandas.DataFrame({"id": name, "load": WAVE, "shop": shop}) for name, shop in (("a", 1), ("b", 2))]
+    )
+    model = forecaster(series_id="id", target="load", static="shop", epochs=3).fit(frame)
+    assert not np.allclose(*model.predict())  # the same history in another shop
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    for other in (model.predict(frame), again.predict(), again.predict(frame)):
+        assert np.allclose(other, model.predict())
+    assert np.isfinite(again.score(frame.groupby("id").tail(20)))
+    with pytest.raises(DataError, match="has the static values 9 here and 1"):
+        model.score(frame.assign(shop=9))
+
+
+def test_a_message_names_parameters_and_no_flags():
+    frame = pandas.DataFrame({"day": DAYS[::-1], "load": WAVE})
+    with pytest.raises(DataError, match=r"tells series apart with series_id\.$"):
+        forecaster(time="day", target="load").fit(frame)
+
+
 def test_known_covariates_reach_beyond_the_end():
     frame = pandas.DataFrame({"load": [*WAVE[:76], *[np.nan] * 4], "price": np.arange(80.0)})
     model = forecaster(target="load", known_future="price").fit(frame)

@@ -7,6 +7,7 @@ from fractions import Fraction
 import joblib
 import numpy as np
 import pytest
+import sklearn
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +69,7 @@ def test_values_come_back_from_json_and_tensors_as_they_were(value):
 
 
 def test_a_series_comes_back_as_it_was():
-    series = TimeSeries("a", np.array([1.0, np.nan]), Clock("months", 3), 7, np.eye(2), 1, "x:2")
+    series = TimeSeries("a", np.array([1.0, np.nan]), Clock("months", 3), 7, np.eye(2), 1, "x:2", ("n", "1"))
     tensors = {}
     other = from_json(json.loads(json.dumps(to_json(series, tensors))), tensors)
     assert repr(other) == repr(series) and other.where == series.where
@@ -181,6 +182,15 @@ def test_a_pickle_holds_bytes_and_plain_parameters_alone(models):
     assert {type(value) for value in state["files"].values()} == {bytes}
     text = pickle.dumps(models["tuples"][0])
     assert b"torch" not in text.replace(state["files"]["json"], b"") and b"elman.run" not in text
+
+
+def test_a_pickle_keeps_what_scikit_learn_was_asked_for():
+    with sklearn.config_context(enable_metadata_routing=True):
+        for model in (classifier(), classifier().set_score_request(sample_weight=True)):
+            again = pickle.loads(pickle.dumps(model))  # noqa: S301
+            asked = again.get_metadata_routing().score.requests
+            assert asked == model.get_metadata_routing().score.requests
+    assert asked == {"sample_weight": True}
 
 
 def test_damaged_bytes_are_refused(models):

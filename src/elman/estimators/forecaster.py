@@ -16,7 +16,7 @@ from elman.data.example import Example
 from elman.data.time_series import TimeSeries, join
 from elman.errors import ConfigError, DataError
 from elman.estimators.histories import Histories, Shape, read_histories
-from elman.estimators.sequence_estimator import SequenceEstimator
+from elman.estimators.sequence_estimator import SequenceEstimator, said_in_python
 from elman.run_train import use_threads
 from elman.tasks.prediction import Prediction
 
@@ -54,6 +54,7 @@ class SequenceForecaster(SequenceEstimator):
     time: str | None = None
     series_id: str | None = None
     known_future: str | None = None
+    static: str | None = None
     horizon: int | None = None
     context: int | None = None
     season: int | None = None
@@ -83,7 +84,8 @@ class SequenceForecaster(SequenceEstimator):
                 f"{type(self).__name__}: validation_fraction = 0 leaves no rows to calibrate intervals on; "
                 "give a share above 0."
             )
-        found = read_histories(X, self._settings())
+        with said_in_python():
+            found = read_histories(X, self._settings())
         self._train(found.reading, target=",".join(found.reading.columns.target))
         self._form, self._history = found.shape, list(found.reading.series)
         self.series_names_ = [one.name for one in self._history]
@@ -164,7 +166,8 @@ class SequenceForecaster(SequenceEstimator):
         if is_table and hasattr(X, "columns"):  # a table as before: its columns are known
             settings = settings.model_copy(update={"target": self.run_.chosen.target})
         task: Any = self.run_.task
-        return read_histories(X, settings, name="history", clock=task.inputs.clock)
+        with said_in_python():
+            return read_histories(X, settings, name="history", clock=task.inputs.clock)
 
     def _predictions(self, X: Any) -> tuple[Shape, list[Prediction]]:
         """Return a forecast for each series of X, or of the training data, and the shape to give it."""

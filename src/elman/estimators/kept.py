@@ -53,7 +53,8 @@ def to_json(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"tuple": [to_json(item, tensors) for item in value]}
     if isinstance(value, TimeSeries):
         fields = {
-            name: getattr(value, name) for name in ("name", "start", "first", "where", "values", "known")
+            name: getattr(value, name)
+            for name in ("name", "start", "first", "where", "values", "known", "static")
         }
         kept = {name: to_json(field, tensors) for name, field in fields.items()}
         return {"series": kept | {"clock": value.clock.to_json()}}

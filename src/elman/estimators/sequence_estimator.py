@@ -5,6 +5,8 @@ An estimator is a run with scikit-learn's manners: settings are attributes and n
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -55,6 +57,9 @@ FOUND = (
     "_num_targets",
 )
 """What `fit` finds out, besides the run. scikit-learn puts attributes of its own beside them."""
+
+OF_SCIKIT_LEARN = ("_metadata_request",)
+"""What scikit-learn keeps in an estimator: which arguments it asks for (`set_score_request`)."""
 
 SAVED, SAVED_TENSORS = "estimator.json", "estimator.safetensors"
 
@@ -163,6 +168,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and bytes: what is pickled holds no object of torch's or elman's."""
         state: dict[str, Any] = {"parameters": self.get_params(deep=False)}
+        state |= {name: self.__dict__[name] for name in OF_SCIKIT_LEARN if name in self.__dict__}
         if hasattr(self, "run_"):
             state["files"] = kept.to_bytes(self.run_, self._found())
         return state
@@ -170,6 +176,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take up what `__getstate__` gave."""
         self.__dict__.update(state["parameters"])
+        self.__dict__.update({name: state[name] for name in OF_SCIKIT_LEARN if name in state})
         if "files" in state:
             run, own = kept.from_bytes(state["files"])
             self.__dict__.update(own, run_=run)
@@ -197,10 +204,9 @@ class SequenceEstimator(BaseEstimator, ABC):
             self.__dict__.pop(name, None)
 
     def _settings(self, **more: Any) -> Settings:
-        """Return the parameters that were given, as settings."""
+        """Return the parameters that were given, as settings; of `random_state` only `fit` draws a seed."""
         given = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
         own = {name: given.pop(name) for name in OWN_PARAMETERS}
-        given["seed"] = self._seed()
         fraction = own["validation_fraction"]
         if fraction is not None:
             if not isinstance(fraction, int | float) or not 0 <= fraction < 1:
@@ -238,8 +244,8 @@ class SequenceEstimator(BaseEstimator, ABC):
                 f"{type(self).__name__}: n_samples = {len(rows)}, and one must be held out to choose the "
                 "best epoch by; give more examples, or validation_fraction=0."
             )
-        try:
-            settings = self._settings(**more)
+        with said_in_python():
+            settings = self._settings(seed=self._seed(), **more)
             data = {"train": rows} | ({"valid": rows} if self.validation_fraction == 0 else {})
             if self.verbose:
                 with progress.display() as shown:
@@ -252,9 +258,6 @@ class SequenceEstimator(BaseEstimator, ABC):
                     )
             else:
                 run = train_run(settings, data=data, observers=[epochs], keeps_when_interrupted=True)
-        except ElmanError as error:
-            error.args = (in_python(str(error)), *error.args[1:])
-            raise
         run.history, run.timing = epochs.rows, epochs.timing
         self.run_: Run = run
         self.n_iter_ = len(epochs.rows)
@@ -277,6 +280,16 @@ class _Epochs(Observer):
         """Note them."""
         self.rows.append(row)
         self.timing.append(timing)
+
+
+@contextmanager
+def said_in_python() -> Iterator[None]:
+    """Let an error that names flags name the parameters instead."""
+    try:
+        yield
+    except ElmanError as error:
+        error.args = (in_python(str(error)), *error.args[1:])
+        raise
 
 
 def _plain(value: Any) -> Any:
