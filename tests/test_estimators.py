@@ -135,6 +135,16 @@ def test_random_state_is_another_name_of_the_seed(state):
         )
 
 
+def test_only_fit_draws_from_a_generator():
+    state, wave = np.random.RandomState(0), np.sin(np.arange(60) / 3)
+    model = SequenceForecaster(**QUICK, horizon=3, context=8, random_state=state).fit(wave)
+    assert model.run_.settings.seed == np.random.RandomState(0).randint(2**31 - 1)
+    before = state.get_state()[2]
+    model.predict(wave)
+    model.score(wave)
+    assert state.get_state()[2] == before
+
+
 def test_fit_says_nothing_unless_asked(capfd):
     model = classifier(epochs=1).fit(TEXTS, LABELS)
     assert capfd.readouterr() == ("", "")
@@ -231,6 +241,28 @@ def test_columns_of_names_are_read_as_names(kind):
     assert np.array_equal(again.predict(frame), model.predict(frame))
 
 
+def test_columns_with_numbers_for_names_keep_their_order():
+    frame = pandas.DataFrame({0: np.arange(20.0), 1: ["red", "blue"] * 10, 2: np.arange(20.0) ** 2})
+    model = classifier(epochs=1).fit(frame, [1, 0] * 10)
+    with pytest.raises(DataError, match="X has the columns 2, 1, 0; 0, 1, 2 were expected"):
+        model.predict(frame[[2, 1, 0]])
+
+
+def test_truth_values_beside_names_are_numbers():
+    frame = pandas.DataFrame({"new": [True, False] * 10, "colour": ["red", "blue"] * 10, "size": 1.0})
+    model, other = (classifier(epochs=1).fit(X, [1, 0] * 10) for X in (frame, frame.astype({"new": float})))
+    assert np.array_equal(model.predict_proba(frame), other.predict_proba(frame.astype({"new": float})))
+    named = classifier(epochs=1, categories="new,colour").fit(frame, [1, 0] * 10)
+    assert set(named.run_.task.inputs.categories[0]) == {"false", "true"}
+
+
+def test_token_lists_of_one_length_may_come_as_an_array():
+    X, y = [["we", "sing"], ["you", "do"]] * 10, [["P", "V"], ["N", "V"]] * 10
+    one = SequenceTagger(**QUICK).fit(X, y)
+    other = SequenceTagger(**QUICK).fit(np.array(X), np.array(y))
+    assert one.predict(X) == other.predict(np.array(X)) and one.score(X, y) == other.score(X, np.array(y))
+
+
 def test_missing_numbers_are_gaps_where_training_had_some():
     X = np.random.default_rng(0).normal(size=(20, 2))
     X[::3, 1] = np.nan
@@ -275,6 +307,15 @@ WRONG = {
     "one class": (lambda: classifier().fit(TEXTS, ["a"] * 32), "one class, 'a'"),
     "one text": (lambda: classifier().fit("good", ["a"]), "one text"),
     "no label": (lambda: classifier().fit(TEXTS, [None, "a"] * 16), r"y\[0\] is missing"),
+    "NaN for a label": (
+        lambda: classifier().fit(TEXTS, np.array(["a", np.nan] * 16, object)),
+        r"y\[1\] is missing",
+    ),
+    "NaN in a column": (
+        lambda: classifier().fit(TEXTS, pandas.Series([np.nan, "a"] * 16)),
+        r"y\[0\] is missing",
+    ),
+    "NaN for a tag": (lambda: SequenceTagger().fit([["a"]], [[np.nan]]), r"y\[0\] has a missing tag"),
     "mixed labels": (lambda: classifier().fit(TEXTS, [1, "a"] * 16), "texts and others"),
     "infinity": (lambda: classifier().fit([[np.inf]] * 4, [0, 1] * 2), "infinity"),
     "infinite step": (lambda: classifier().fit([[[np.inf]]] * 4, [0, 1] * 2), "finite number"),

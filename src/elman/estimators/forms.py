@@ -115,8 +115,8 @@ def _of_array(array: np.ndarray) -> Sorted:
     is_text = array.dtype.kind in "OUT"
     if array.ndim == 2 and array.shape[1] == 1 and is_text and array.size and isinstance(array[0, 0], str):
         array = array[:, 0]
-    if array.ndim == 1 and is_text:
-        return _of_list(array.tolist())
+    if (array.ndim == 1 and is_text) or (array.ndim == 2 and array.dtype.kind in "UT"):
+        return _of_list(array.tolist())  # of two dimensions: token lists that NumPy found to be equally long
     return Sorted("vectors", array)
 
 

@@ -51,8 +51,19 @@ def flat_labels(y: Any) -> NDArray[Any]:
 def _refuse_missing(y: Any) -> None:
     if isinstance(y, list | tuple) or (isinstance(y, np.ndarray) and y.dtype == object):
         for place, label in enumerate(y):
-            if label is None or type(label).__name__ in ("NAType", "NaTType"):
+            if is_missing(label):
                 raise DataError(f"y[{place}] is missing; every example needs its label.")
+
+
+def is_missing(label: Any) -> bool:
+    """Say whether a label stands for a missing one: None, NaN, or what pandas writes.
+
+    Example:
+        >>> is_missing(None), is_missing(float("nan")), is_missing(""), is_missing(0)
+        (True, True, False, False)
+    """
+    is_nan = isinstance(label, float | np.floating) and bool(label != label)
+    return label is None or is_nan or type(label).__name__ in ("NAType", "NaTType")
 
 
 def _refuse_mixed(labels: Sequence[Any]) -> None:

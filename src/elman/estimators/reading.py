@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.config import split_names
 from elman.data.in_memory import table_from
 from elman.errors import ConfigError, DataError
 from elman.estimators.forms import NOTHING, Form, Sorted, as_series, sort_out
@@ -97,7 +98,17 @@ def _rows(estimator: Any, X: Any, reset: bool) -> list[list[Any]]:
         )
     if reset:
         estimator._columns = names
-    return cells
+    elif names != estimator._columns:  # numbers for names, of which scikit-learn says nothing
+        raise DataError(
+            f"X has the columns {', '.join(names)}; {', '.join(estimator._columns)} were expected, in the "
+            "order of fit."
+        )
+    of_names = split_names(estimator.categories)
+    is_number = [name not in of_names for name in names]
+    return [
+        [float(c) if number and isinstance(c, bool) else c for c, number in zip(row, is_number, strict=True)]
+        for row in cells
+    ]
 
 
 def training_rows(

@@ -9,7 +9,7 @@ import numpy as np
 from elman.config import CharactersName, EmbeddingName, NormalFormName, TokensName
 from elman.errors import DataError
 from elman.estimators.forms import sort_out
-from elman.estimators.labels import distinct, flat_labels, names_of
+from elman.estimators.labels import distinct, flat_labels, is_missing, names_of
 from elman.estimators.sequence_estimator import SequenceEstimator
 
 
@@ -150,7 +150,7 @@ def _tag_lists(y: Any) -> Sequence[list[Any]]:
             row = row.split()
         elif not hasattr(row, "__len__"):
             raise DataError(f"y[{place}] is {row!r}; a list of tags was expected, one for each token.")
-        if any(tag is None for tag in row):
+        if any(map(is_missing, row)):
             raise DataError(f"y[{place}] has a missing tag; every token needs one.")
         rows.append(row.tolist() if isinstance(row, np.ndarray) else list(row))
     return rows
