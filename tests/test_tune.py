@@ -536,6 +536,15 @@ def test_without_optuna_the_extra_is_named(data, monkeypatch, tmp_path):
         elman.tune(**FAST, train=str(data), out=tmp_path / "out")
 
 
+def test_a_test_part_in_memory_is_to_be_given_again(tmp_path):
+    rows, held = mood_rows(30), mood_rows(9, seed=1)
+    elman.tune(**FAST, train=rows, test=held, out=tmp_path / "out", trials=1)
+    with pytest.raises(DataError, match="its test data were rows in memory"):
+        elman.tune(resume=tmp_path / "out", train=rows)
+    found = elman.tune(resume=tmp_path / "out", train=rows, test=held, trials=2)
+    assert len(found.trials) == 2 and "accuracy" in found.run.result["test"]
+
+
 def test_the_best_run_stays_where_a_search_is_resumed_from_another_folder(
     data, monkeypatch, tmp_path, capsys
 ):

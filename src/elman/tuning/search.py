@@ -1,6 +1,6 @@
 """SEARCH: what a search is, as its folder holds it: `search.json` beside the journal of its trials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ class Search:
         metric: the validation metric that is made better.
         trials: how many, the recipe's own among them.
         processes: how many work at once.
-        data: what is known of training and validation part, as in a run's `config.json`.
+        data: what is known of training and validation part, as in a run's `config.json`; of the test part no
+            more than that it was in memory.
     """
 
     folder: Path
@@ -106,7 +107,15 @@ class Search:
         )
 
 
-def new_search(settings: Settings, bench: Workbench, folder: Path, *, trials: int, processes: int) -> Search:
+def new_search(
+    settings: Settings,
+    bench: Workbench,
+    folder: Path,
+    *,
+    trials: int,
+    processes: int,
+    in_memory: Collection[str] = (),
+) -> Search:
     """Return a search around what the recipe chooses, having tried that it can be prepared.
 
     Args:
@@ -115,6 +124,7 @@ def new_search(settings: Settings, bench: Workbench, folder: Path, *, trials: in
         folder: where it will be kept.
         trials: how many.
         processes: how many work at once.
+        in_memory: parts of the data that are rows in memory.
 
     Raises:
         ElmanError: whatever the task says of the settings and the data.
@@ -126,7 +136,10 @@ def new_search(settings: Settings, bench: Workbench, folder: Path, *, trials: in
     if bench.settings.threads is not None:
         values["threads"] = bench.settings.threads
     kept = make_settings(settings.model_dump(exclude_unset=True, exclude={"out"}) | values)
-    return Search(folder, kept, space, metric, trials, processes, bench.dataset.to_json())
+    data = bench.dataset.to_json()
+    if "test" in in_memory:  # nothing of it is read here, but it is to be given again
+        data["test"] = {"file": IN_MEMORY}
+    return Search(folder, kept, space, metric, trials, processes, data)
 
 
 def search_to_resume(

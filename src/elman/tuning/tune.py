@@ -192,7 +192,7 @@ def _begin(
         settings = make_settings(settings.model_dump(exclude_unset=True) | {"threads": share})
     check_test_is_there(settings)
     bench = Workbench.read(make_settings(settings.model_dump(exclude_unset=True, exclude={"out"})), given)
-    search = new_search(settings, bench, folder, trials=trials, processes=processes)
+    search = new_search(settings, bench, folder, trials=trials, processes=processes, in_memory=given.keys())
     return search, bench
 
 
