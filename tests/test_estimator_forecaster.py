@@ -107,6 +107,13 @@ def test_static_columns_are_read_kept_and_held_against_those_of_fit():
         model.score(frame.assign(shop=9))
 
 
+def test_an_array_with_an_empty_column_is_refused_and_a_column_may_be_chosen():
+    table = np.stack([WAVE, np.full(len(WAVE), np.nan)], axis=1)
+    with pytest.raises(DataError, match="1 of its 2 columns hold no number"):
+        forecaster(epochs=1).fit(table)
+    assert forecaster(epochs=1, target="value1").fit(table).predict().shape == (4, 1)
+
+
 def test_a_message_names_parameters_and_no_flags():
     frame = pandas.DataFrame({"day": DAYS[::-1], "load": WAVE})
     with pytest.raises(DataError, match=r"tells series apart with series_id\.$"):
