@@ -377,3 +377,9 @@ def test_a_loss_over_missing_targets_alone_is_zero_with_zero_gradients():
     loss = model.loss_of(scores, torch.full((3, 2), torch.nan))
     loss.backward()
     assert loss.item() == 0 and scores.grad.abs().sum() == 0
+
+
+def test_nothing_is_chosen_by_a_share_that_may_be_too_large():
+    rows = [{"load": float(row % 5)} for row in range(60)]
+    with pytest.raises(ConfigError, match=r"coverage_80' is best at 0\.8: more of it is not better"):
+        elman.train(task="forecast", train=rows, horizon=3, metric="coverage_80")

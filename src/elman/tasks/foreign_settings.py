@@ -58,6 +58,10 @@ TASKS_OF: dict[str, tuple[str, ...]] = {
 """Settings that say something to some tasks only, and to which; all others say something to every task."""
 
 
+NEITHER = "coverage_80"
+"""The one metric of which neither more nor less is better: the widest intervals hold every value."""
+
+
 def refuse_foreign_settings(settings: Settings) -> None:
     """Raise ConfigError for a setting that was given and says nothing to the task.
 
@@ -72,6 +76,11 @@ def refuse_foreign_settings(settings: Settings) -> None:
         if is_given and settings.task not in tasks:
             of = f"--task {tasks[0]}" if len(tasks) == 1 else f"the tasks {', '.join(tasks)}"
             raise ConfigError(f"{name} is for {of} and says nothing to {settings.task}; leave it out.")
+    if settings.metric == NEITHER and settings.task in FORECAST:
+        raise ConfigError(
+            f"metric {NEITHER!r} is best at 0.8: more of it is not better, so nothing can be chosen by it; "
+            "'pinball' is better the sharper and truer intervals are."
+        )
 
 
 def refuse_without_validation(settings: Settings) -> None:
