@@ -5,7 +5,7 @@
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
-TEST  := $(BIN)/python -m pytest
+TEST  := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 SECONDS ?= 600
 
 help:
