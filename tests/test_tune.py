@@ -19,7 +19,8 @@ from elman.cli import main
 from elman.config import make_settings
 from elman.errors import ConfigError, DataError, Interrupted, MissingExtraError, RunError, TrainingError
 from elman.run_folder import read_config
-from elman.tuning import search_space, study, trial, tune
+from elman.tuning import search_space, study, told, trial, tune
+from elman.tuning.picture import search_charts
 from elman.tuning.search import JOURNAL, Search
 from elman.tuning.search_space import EVERY, OF_TASK, Dimension
 
@@ -470,6 +471,33 @@ def test_the_command_shows_the_best_beside_the_recipe(data, tmp_path, capsys):
     kept = json.loads((tmp_path / "out" / "trials.json").read_text())
     assert [one["number"] for one in kept["trials"]] == list(range(9))
     assert kept["importances"] == {} or abs(sum(kept["importances"].values()) - 1) < 1e-9
+
+
+def test_the_best_trials_fit_the_terminal(found):
+    text = told.best_table(found.trials, found.search, 60)
+    assert all(len(line) <= 60 for line in text.splitlines())
+    rows = [line.split(maxsplit=2)[0] for line in text.splitlines()[1:] if line[2] != " "]
+    assert rows == [str(one.number) for one in told.ranked(found.trials, found.search)[: len(rows)]]
+    wide = told.best_table(found.trials, found.search, 1000)
+    assert text.split() == wide.split()
+
+
+def test_the_values_of_a_setting_stand_in_their_order(found):
+    charts = search_charts(found.search, found.trials, {})
+    for place, dimension in enumerate(found.search.space):
+        if dimension.choices and f"slice-{place}" in charts:
+            [marks] = charts[f"slice-{place}"]["traces"]
+            met = list(dict.fromkeys(marks["x"]))
+            assert met == [str(choice) for choice in dimension.choices if str(choice) in met]
+            pairs = {
+                (str(one.values[dimension.name]), one.score) for one in found.trials if one.state == "done"
+            }
+            assert set(zip(marks["x"], marks["y"], strict=True)) == pairs
+
+
+def test_the_folder_of_a_search_is_no_run_and_names_the_best(found, capsys):
+    assert main(["info", str(found.folder)]) == 1
+    assert f"name its best run: {found.folder / 'best'}" in capsys.readouterr().err
 
 
 def test_a_setting_that_alone_decides_matters_most(tmp_path):

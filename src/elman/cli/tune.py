@@ -54,7 +54,7 @@ def tune(arguments: Sequence[str]) -> int:
             announce=progress.announce,
         )
     print(terminal.outcome(found.run))
-    print(f"\n{told.best_table(found.trials, found.search)}")
+    print(f"\n{told.best_table(found.trials, found.search, terminal.columns())}")
     print(f"\n{told.importance_table(found.importances)}")
     print(f"\nsearch   {found.folder / 'tune.html'}")
     print(f"again    elman train {terminal.quoted(str(found.folder / 'best.toml'))} --out FOLDER")

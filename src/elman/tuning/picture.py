@@ -94,14 +94,16 @@ def search_charts(
         axis = {"from_zero": True, "format": ".0%"}
         charts["importance"] = {"traces": [bars], "x": {"kind": "category"}, "y": axis}
     for place, dimension in enumerate(search.space):
-        values = [trial.values[dimension.name] for trial in done]
-        if not values:
+        pairs = [(trial.values[dimension.name], reached) for trial, reached in zip(done, scores, strict=True)]
+        if not pairs:
             continue
         is_category = bool(dimension.choices)
-        shown = [str(value) for value in values] if is_category else values
+        if is_category:  # plotly puts names in the order in which it meets them
+            pairs.sort(key=lambda pair: dimension.choices.index(pair[0]))
+        shown = [str(value) if is_category else value for value, _ in pairs]
         axis = {"title": dimension.name, "format": "" if is_category else "~g"}
         axis |= {"kind": "category"} if is_category else {"kind": "log"} if dimension.is_log else {}
-        marks = dots("trials", shown, scores)
+        marks = dots("trials", shown, [reached for _, reached in pairs])
         charts[f"slice-{place}"] = {"traces": [marks], "x": axis, "y": score}
     return charts
 

@@ -1,6 +1,7 @@
 """TOLD: the trials of a search as lines and tables of text."""
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -94,22 +95,25 @@ def ranked(trials: Sequence[Trial], search: Search) -> list[Trial]:
     return sorted(done, key=lambda trial: (sign * (trial.score or 0.0), trial.number))
 
 
-def best_table(trials: Sequence[Trial], search: Search) -> str:
-    """Return the best trials as a table, the recipe's own always among them."""
+def best_table(trials: Sequence[Trial], search: Search, width: int) -> str:
+    """Return the best trials as a table of `width` columns, the recipe's own always among them."""
     order = ranked(trials, search)
     shown = order[:SHOWN_TRIALS]
     shown += [trial for trial in order[SHOWN_TRIALS:] if trial.number == 0]
-    rows = [
-        [str(trial.number), format_metric(search.metric, trial.score, 2), differing(trial, search.defaults)]
-        for trial in shown
-    ]
-    return text_table(["trial", f"validation {search.metric}", "differs from the recipe in"], rows, left=3)
+    header = ["trial", f"validation {search.metric}", "differs from the recipe in"]
+    room = max(len(header[2]), width - len(f"  {header[0]}  {header[1]}  "))
+    rows = []
+    for trial in shown:
+        first, *more = textwrap.wrap(differing(trial, search.defaults), room)
+        rows.append([str(trial.number), format_metric(search.metric, trial.score, 2), first])
+        rows += [["", "", line] for line in more]
+    return text_table(header, rows, left=3)
 
 
 def importance_table(importances: Mapping[str, float]) -> str:
     """Return how much each setting mattered, as a table; what to do where too few trials say so."""
     if not importances:
-        return "  what mattered cannot be said: too few trials are done, or all score alike (more: --trials)"
+        return "  what mattered cannot be said: too few trials, or all alike (more: --trials)"
     rows = [[name, f"{100 * share:.0f} %"] for name, share in importances.items()]
     return text_table(["what mattered", "share"], rows)
 
