@@ -56,6 +56,16 @@ def test_it_says_the_result_beside_the_baselines_in_one_sentence(page):
     )
 
 
+def test_a_rival_without_a_description_ends_in_a_full_stop():
+    report = make_report()
+    report.result["test"]["baseline"]["others"] = {
+        "drift": {"accuracy": 0.5},
+        "mean": {"description": "of all"},
+    }
+    shown = words(make_page(report))
+    assert "Also measured, drift (accuracy 50.0 %). Also measured, mean (accuracy –): of all" in shown
+
+
 def test_a_model_below_its_baseline_is_told_so():
     report = make_report()
     report.result["test"]["baseline"]["accuracy"] = 0.9

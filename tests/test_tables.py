@@ -88,3 +88,20 @@ def test_only_the_frequent_classes_are_listed():
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (83, "1:23"), (3723, "1:02:03"), (59.6, "1:00")])
 def test_times_read_as_on_a_clock(seconds, shown):
     assert tables.clock(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("metric", "own", "other", "said"),
+    [
+        ("scaled_mse", 0.2, 0.1, "worse than the baseline (linear, 0.1000): use that"),
+        ("scaled_mse", 0.1, 0.2, "better than the baseline (linear, 0.2000)."),
+        ("nats_per_token", 2.0, 2.0, "the same as the baseline (linear, 2.0000)."),
+        ("r2", 0.2, 0.1, "better than the baseline"),
+        ("r2", 0.1, 0.2, "worse than the baseline"),
+    ],
+)
+def test_the_verdict_says_which_is_better(metric, own, other, said):
+    sentence = tables.verdict(
+        {metric: own, "baseline": {"name": "linear", metric: other}}, metric, "the test part"
+    )
+    assert said in sentence

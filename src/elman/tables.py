@@ -241,9 +241,13 @@ def verdict(metrics: Mapping[str, Any], metric: str, where: str) -> str:
     if own is None or not is_number(other) or other is None:
         return f"{said}."
     rival = f"the baseline ({baseline.get('name', 'baseline')}, {format_metric(metric, other)})"
-    if metric not in FRACTIONS:
-        return f"{said}; {rival}."
     is_error = metric in SMALLER_IS_BETTER
+    if metric not in FRACTIONS:
+        if format_metric(metric, own) == format_metric(metric, other):
+            return f"{said}, the same as {rival}."
+        if (own < other) == is_error:
+            return f"{said}, better than {rival}."
+        return f"{said}, worse than {rival}: use that, or train longer or on more data."
     points = 100 * (other - own if is_error else own - other)
     if abs(points) < 0.05:
         return f"{said}, the same as {rival}."
