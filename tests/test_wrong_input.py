@@ -275,3 +275,23 @@ def test_an_unknown_metric_is_refused_before_training_with_the_nearest(good, tmp
     message = refused(capsys, *classify(good, tmp_path / "run", "--metric", "acuracy"), code=2)
     assert "acuracy" in message and "'accuracy'" in message
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("task", ["classify", "forecast"])
+def test_a_folder_in_the_place_of_a_file_is_named(task, tmp_path, capsys):
+    message = refused(
+        capsys, "train", "--task", task, "--train", str(tmp_path), "--out", str(tmp_path / "run")
+    )
+    assert f"{tmp_path}: is a folder" in message
+
+
+def test_a_file_in_the_place_of_the_run_folder_is_named(good, capsys):
+    for out in (good, good / "run"):
+        assert "a file is in the way; name another folder" in refused(capsys, *classify(good, out))
+
+
+def test_a_training_that_is_not_kept_says_so(good, tmp_path, capsys):
+    assert main(["train", "--task", "classify", "--train", str(good), *FAST]) == 0
+    assert "no --out FOLDER is named: the model is not kept" in capsys.readouterr().err
+    assert main(classify(good, tmp_path / "run")) == 0
+    assert "not kept" not in capsys.readouterr().err

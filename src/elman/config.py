@@ -77,7 +77,7 @@ class Settings(BaseModel):
     known_future: str | None = Field(None, description="forecast: columns that are known ahead: a,b.")
     static: str | None = Field(None, description="forecast: columns that stay the same within a series: a,b.")
     train: str | None = Field(
-        None, description="Training data: .csv .tsv .jsonl .parquet .conll .conllu .txt ."
+        None, description="Training data: .csv .tsv .jsonl .parquet .conll .conllu .txt"
     )
     valid: str | float | None = Field(
         None,

@@ -127,6 +127,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
+        best = path.parent / "best"  # where a search keeps its run
+        if (best / path.name).exists():
+            raise RunError(f"{path.parent}: holds a search; name its best run: {best}") from None
         raise RunError(
             f"{path.parent}: holds no {path.name}; name the folder that `elman train --out` wrote."
         ) from None
@@ -215,4 +218,6 @@ def _cannot(verb: str, path: Path, error: OSError) -> RunError:
         return RunError(f"{path}: cannot {verb} it, the disk is full; free some space and resume the run.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return RunError(f"{path}: no permission to {verb} it; choose a folder that you may write to.")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return RunError(f"{path}: cannot {verb} it, a file is in the way; name another folder.")
     return RunError(f"{path}: cannot {verb} it ({error.strerror}).")

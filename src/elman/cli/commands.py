@@ -30,6 +30,8 @@ def train(arguments: Sequence[str]) -> int:
     from elman.run_train import train_run
 
     with progress.display() as shown:
+        if settings.out is None and settings.resume is None:
+            progress.announce("no --out FOLDER is named: the model is not kept")
         run = train_run(settings, observers=[shown], announce=progress.announce)
     print(terminal.outcome(run))
     return 0
@@ -73,7 +75,8 @@ def predict(arguments: Sequence[str]) -> int:
         predictions = run.predict(inputs, beam_size=wanted.beam_size, n_best=wanted.n_best)
     if wanted.output:
         write_lines(Path(wanted.output), predictions)
-        print(f"{len(predictions):,} predictions written to {wanted.output}", file=sys.stderr)
+        what = "prediction" if len(predictions) == 1 else "predictions"
+        print(f"{len(predictions):,} {what} written to {wanted.output}", file=sys.stderr)
     if wanted.json:
         print_json({"predictions": [prediction.to_json() for prediction in predictions]})
     elif not wanted.output:

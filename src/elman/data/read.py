@@ -88,6 +88,8 @@ def read_examples(
     """
     if not Path(path).exists():
         raise DataError(absent(path))
+    if Path(path).is_dir():
+        raise DataError(f"{path}: is a folder; name a file in it.")
     name = str(path)
     suffix = (
         "." + name.rpartition(".")[2].lower() if "." in name.replace("\\", "/").rpartition("/")[2] else ""

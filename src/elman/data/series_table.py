@@ -43,6 +43,8 @@ def open_table(source: Any, columns: Sequence[str] | None, name: str) -> SeriesT
         return _in_memory(source, name)
     if not Path(source).exists():
         raise DataError(absent(source))
+    if Path(source).is_dir():
+        raise DataError(f"{source}: is a folder; name a file in it.")
     opener = TABLES.get(str(source).lower().rpartition(".")[2])
     if opener is None:
         known = ", ".join(f".{suffix}" for suffix in TABLES)
