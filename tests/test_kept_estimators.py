@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as arrays
 import elman
 from elman.data.time_series import TimeSeries
 from elman.data.timestamps import Clock
-from elman.errors import CheckpointError, DataError
+from elman.errors import CheckpointError, DataError, RunError
 from elman.estimators import SequenceClassifier, SequenceRegressor, SequenceTagger
 from elman.estimators.kept import from_json, to_json
 from elman.estimators.labels import distinct, flat_labels, names_of
@@ -173,6 +173,9 @@ def test_a_saved_estimator_is_a_run(models, tmp_path):
     assert [each.prediction for each in run.predict(X)] == model.predict(X).tolist()
     assert len(run.history) == model.n_iter_ == 2 and (tmp_path / "kept" / "report.html").exists()
     with pytest.raises(CheckpointError, match="holds a SequenceClassifier"):
+        SequenceTagger.load(tmp_path / "kept")
+    (tmp_path / "kept" / "estimator.json").unlink()
+    with pytest.raises(RunError, match=r"holds a run but no estimator.json; .* elman.load"):
         SequenceTagger.load(tmp_path / "kept")
 
 

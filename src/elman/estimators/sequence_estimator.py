@@ -25,7 +25,7 @@ from elman.config import (
     Settings,
     make_settings,
 )
-from elman.errors import CheckpointError, ConfigError, DataError, ElmanError
+from elman.errors import CheckpointError, ConfigError, DataError, ElmanError, RunError
 from elman.estimators import kept
 from elman.estimators.scikit_learn import BaseEstimator
 from elman.run import Run, load
@@ -145,11 +145,17 @@ class SequenceEstimator(BaseEstimator, ABC):
         """Return the estimator that `save` wrote.
 
         Raises:
-            RunError: no estimator was saved there.
+            RunError: no run is there, or none of an estimator.
             CheckpointError: a file is damaged, or it is an estimator of another class.
         """
         folder = Path(folder)
-        run, values = load(folder), read_json(folder / SAVED)
+        run = load(folder)
+        if not (folder / SAVED).exists():
+            raise RunError(
+                f"{folder}: holds a run but no {SAVED}; name a folder that an estimator's `save` wrote, or "
+                f"read the run with elman.load({str(folder)!r})."
+            )
+        values = read_json(folder / SAVED)
         if values.get("estimator") != cls.__name__:
             name = values.get("estimator")
             raise CheckpointError(f"{folder}: holds a {name}; load it with {name}.load({str(folder)!r}).")
