@@ -92,7 +92,9 @@ def examine_run(
         _attention(task, model, batch),
         records,
         curve,
-        f"{len(batch)} of {len(examples)} examples",
+        f"{len(batch)} of {len(examples)} examples"
+        if len(batch) <= len(examples)
+        else f"{len(batch)} windows",
     )
 
 

@@ -51,7 +51,7 @@ def comparison(xrays: Sequence[RunXray], name: str) -> Figure:
         >>> found = [elman.xray.examine(model, x, read) for model in models]
         >>> xrays = [RunXray(name, one, []) for name, one in zip(("rnn", "gru"), found, strict=True)]
         >>> [trace["name"] for trace in comparison(xrays, "gradients")["data"]]
-        ['rnn · layer 0', 'gru · layer 0']
+        ['rnn · layer 1', 'gru · layer 1']
     """
     if name not in COMPARISONS:
         raise ConfigError(

@@ -232,13 +232,13 @@ def name_layers(places: Sequence[tuple[str, int, int, int]]) -> list[str]:
 
     Example:
         >>> name_layers([("rnn", 0, 0, 0), ("rnn", 0, 0, 1)])
-        ['layer 0', 'layer 0 backward']
+        ['layer 1', 'layer 1 backward']
     """
     several = len({name for name, _, _, _ in places}) > 1
     passes = any(index for _, index, _, _ in places)
     return [
         (f"{name[-LONGEST_NAME:] or 'model'} · " if several else "")
-        + f"layer {layer}"
+        + f"layer {layer + 1}"
         + (" backward" if direction else "")
         + (f", pass {index}" if passes else "")
         for name, index, layer, direction in places
