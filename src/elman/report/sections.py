@@ -54,8 +54,8 @@ def result_section(data: "ReportData") -> Html:
     if baseline.get("name") and said:
         notes.append(f"The baseline, {baseline['name']}: {said}")
     for name, other in (baseline.get("others") or {}).items():
-        how = f": {other['description']}" if other.get("description") else "."
-        notes.append(f"Also measured, {name} ({_words(metric)} {format_metric(metric, other.get(metric))}){how}")
+        own, how = format_metric(metric, other.get(metric)), other.get("description")
+        notes.append(f"Also measured, {name} ({_words(metric)} {own})" + (f": {how}" if how else "."))
     about = join(f'<p class="note">{attribute(note)}</p>' for note in notes)
     scores = f'<div class="beside"><div>{_all_scores(data)}</div><div class="grow">{about}</div></div>'
     return section("Result", Html(f"{figure}{scores}"))
