@@ -320,7 +320,7 @@ NORMED = elman.nn.Regularisation(layer_norm=True)
             ConfigError,
             "no gradient",
         ),
-        (nn.RNN(2, 2), torch.ones(3, 1, 2), lambda net, x: total(net, x / 0), TrainingError, "is not finite"),
+        (nn.RNN(2, 2), torch.ones(3, 1, 2), lambda net, x: total(net, x) / 0, TrainingError, "comes after"),
         (Scaled(2, 2), torch.ones(3, 1, 2), total, ConfigError, "not the plain GRU"),
         (elman.nn.LSTM(2, 2, regularisation=NORMED), torch.ones(3, 1, 2), total, ConfigError, "layer_norm"),
     ],

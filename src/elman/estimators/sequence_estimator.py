@@ -40,9 +40,12 @@ OWN_PARAMETERS = ("validation_fraction", "random_state", "verbose")
 """Parameters that are no settings of elman."""
 
 NOT_PARAMETERS = frozenset(
-    {"task", "kind", "input", "condition", "columns", "train", "valid", "test", "out", "resume", "backtest"}
-)
-"""Settings that an estimator has no parameter for: X and y say it, or a run's folder does."""
+    {
+        "task", "kind", "input", "condition", "columns", "train", "valid", "test",
+        "out", "resume", "backtest", "xray_every",
+    }
+)  # fmt: skip
+"""Settings that an estimator has no parameter for: X and y say it, or they are of a run's folder."""
 
 FOUND = (
     "classes_",
