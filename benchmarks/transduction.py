@@ -48,6 +48,8 @@ TIMED_STEPS, SHARE_OF_TIME, MOST_EPOCHS = 30, 0.85, 60
 BARS = ((1, 3), (4, 5), (6, 7), (8, 9), (10, 14), (15, 99))
 """Lengths of sentences, in words, that BLEU is given for."""
 
+CONTEXTS = {"attention": "multiplicative", "fixed context": "none"}
+
 EXPOSURE_EPOCHS = 10
 EXPOSURE_KINDS: dict[str, dict[str, Any]] = {
     "teacher forcing": {},
@@ -175,10 +177,10 @@ def train_set(
     return run
 
 
-def measure_tatoeba(options: Options) -> None:
+def measure_tatoeba(options: Options, contexts: list[str]) -> None:
     """Train with attention and with a fixed context; BLEU at beams 1 and 5, and by length."""
-    for kind, attention in (("attention", "multiplicative"), ("fixed context", "none")):
-        run = train_set("tatoeba", options, 30.0, kind, attention=attention)
+    for kind in contexts:
+        run = train_set("tatoeba", options, 30.0, kind, attention=CONTEXTS[kind])
         if run is None:
             continue
         examples = read_part(run.chosen, str(run.chosen.test), kind="text").examples
@@ -278,6 +280,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=HERE / "work", help="where converted files and runs go")
     parser.add_argument("--threads", type=int, default=2, help="of the training (default: 2)")
     parser.add_argument("--seeds", default="0", help="0,1,2 (default: 0)")
+    parser.add_argument("--contexts", default=",".join(CONTEXTS), help="of tatoeba (default: both)")
     parser.add_argument("--minutes", type=float, help="in place of each measurement's own time")
     parser.add_argument("--again", action="store_true", help="measure anew what was measured already")
     given = parser.parse_args()
@@ -288,7 +291,7 @@ def main() -> None:
     options = Options(given.data, given.work, given.threads, given.again, given.minutes)
     seeds = [int(text) for text in given.seeds.split(",")]
     if given.what == "tatoeba":
-        measure_tatoeba(options)
+        measure_tatoeba(options, given.contexts.split(","))
     elif given.what == "exposure":
         measure_exposure(options, seeds)
     elif given.what == "speed":
