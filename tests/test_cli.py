@@ -375,6 +375,11 @@ def test_a_model_of_numbers_takes_json_arrays(series, capsys):
     assert "JSON array" in err and "[[0.1, 0.2], [0.3, 0.4]]" in err
 
 
+def test_an_output_named_as_another_kind_of_file_is_refused_before_the_work(mood, tmp_path, capsys):
+    _, err = said(capsys, "predict", mood, "x", "--output", str(tmp_path / "out.csv"), code=2)
+    assert "ends in .jsonl." in err and not list(tmp_path.iterdir())
+
+
 def test_an_output_that_cannot_be_written_is_one_message(mood, tmp_path, capsys):
     _, err = said(capsys, "predict", mood, "x", "--output", str(tmp_path / "no" / "out.jsonl"), code=1)
     assert err.startswith("error: ") and "out.jsonl" in err

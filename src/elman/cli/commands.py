@@ -68,6 +68,12 @@ def predict(arguments: Sequence[str]) -> int:
     from elman.run import load
 
     run = load(wanted.run)
+    suffixes = (".jsonl", ".csv") if run.task.name == "forecast" else (".jsonl",)
+    if wanted.output and Path(wanted.output).suffix not in suffixes:
+        raise ConfigError(
+            f"--output {wanted.output}: what {run.task.name} predicts is written as a JSON object a line; "
+            f"name a file that ends in {' or '.join(suffixes)}."
+        )
     if wanted.data:
         predictions = run.predict_file(wanted.data, beam_size=wanted.beam_size, n_best=wanted.n_best)
     else:
@@ -253,7 +259,7 @@ def write_lines(path: Path, predictions: Sequence["Prediction"]) -> None:
         RunError: the file cannot be written.
     """
     aside = path.with_name(f".{path.name}.new")
-    is_table = path.suffix == ".csv" and all(prediction.timestamps for prediction in predictions)
+    is_table = path.suffix == ".csv"
     try:
         with open(aside, "w", encoding="utf-8", newline="") as file:
             if is_table:
