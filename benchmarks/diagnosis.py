@@ -14,8 +14,9 @@ failed if at the end its loss on fresh data is not under `CLEARLY` of what the f
 run is trained again with the flags of its most severe diagnosis.
 
 Told are the area under the ROC curve of the score, and the share of failed runs that are then no failures.
-The thresholds of the rules were set by `--calibrate` (adding at 50, copy at 20, seeds from 1,000), not by
-these runs. What was measured is not measured again. Figures go to results/diagnosis.jsonl.
+The thresholds of the rules come from their sources and a few runs of `--calibrate` (adding at 50, copy at
+20, seeds from 1,000), not from these runs. What was measured is not measured again. Figures go to
+results/diagnosis.jsonl.
 """
 
 import argparse
