@@ -383,7 +383,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 
 def test_a_folder_is_refused(tmp_path):
     (tmp_path / "a.csv").mkdir()
-    with pytest.raises(DataError, match="directory"):
+    with pytest.raises(DataError, match="is a folder; name a file in it"):
         read_examples(tmp_path / "a.csv")
 
 

@@ -64,7 +64,7 @@ def record_names(record: Record) -> list[str]:
     """Return a short name for each layer of a record.
 
     Example:
-        >>> record_names({"layers": [{"name": "rnn", "layer": 1, "direction": 0}]})
+        >>> record_names({"layers": [{"name": "rnn", "layer": 0, "direction": 0}]})
         ['layer 1']
     """
     layers = record.get("layers") or []
