@@ -1,5 +1,6 @@
 """N-grams and columns that go their own way: the formulas, spelled out in dictionaries, and their laws."""
 
+import os
 from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ from elman.baselines import ColumnMarkov, NGram
 from elman.data.vocab import Vocab
 from elman.errors import DataError
 
-SHAKESPEARE = Path(__file__).parent.parent / "shared" / "data" / "tinyshakespeare" / "input.txt"
+SHAKESPEARE = Path(os.environ.get("ELMAN_SETS", "no sets")) / "tinyshakespeare" / "input.txt"
 VOCABULARY = 5
 texts = st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=12), min_size=1, max_size=4)
 
@@ -105,7 +106,9 @@ def test_frames_without_a_pair_are_refused():
         ColumnMarkov.fit([np.zeros((1, 3), np.float32)])
 
 
-@pytest.mark.skipif(not SHAKESPEARE.exists(), reason="the plays (shared/data/tinyshakespeare) are not here")
+@pytest.mark.skipif(
+    not SHAKESPEARE.exists(), reason="the plays are not here; ELMAN_SETS names the folder of published sets"
+)
 def test_five_characters_of_shakespeare_say_what_follows_as_well_as_counts_can():
     text = SHAKESPEARE.read_text(encoding="utf-8")
     cut = int(0.9 * len(text))
