@@ -162,7 +162,10 @@ def test_relu_units_with_negative_biases_are_dead():
     layer = nn.RNN(2, 16, nonlinearity="relu")
     layer.bias_ih_l0.data[:10] = -100.0
     (one,) = named(look(layer), "dead ReLU")
-    assert one.severity >= 10 / 16 and "of 16 units" in one.evidence
+    dead = round(16 * (1 - 16**-one.severity))
+    assert 10 <= dead < 16 and f"{dead} of 16 units" in one.evidence
+    layer.bias_ih_l0.data[:] = -100.0
+    assert named(look(layer), "dead ReLU")[0].severity == 1.0
 
 
 class Tagger(nn.Module):
