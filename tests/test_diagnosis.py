@@ -158,6 +158,30 @@ def test_what_must_be_remembered_and_is_not_is_forgotten_too_fast():
     assert named(look(nn.LSTM(2, 16), 40, every_loss, memory_steps=3), "forgets too fast") == []
 
 
+def test_a_tanh_layer_is_not_trusted_to_hold_what_a_gated_one_may():
+    layer = nn.RNN(2, 16)
+    nn.init.orthogonal_(layer.weight_hh_l0)
+    layer.weight_ih_l0.data *= 0.01
+    (one,) = named(look(layer, 40, memory_steps=30), "forgets too fast")
+    assert "without a gate" in one.evidence and one.severity == pytest.approx((1 - 10 / 30) / 2)
+    assert one.remedy.startswith("--cell lstm")
+    assert named(look(layer, 40, memory_steps=10), "forgets too fast") == []
+    assert named(look(layer, 40), "forgets too fast") == []
+
+
+def test_a_half_open_gate_that_can_still_learn_weighs_less_than_none():
+    plain, gated = nn.RNN(2, 16), nn.LSTM(2, 16)
+    for layer in (plain, gated):
+        for name, value in layer.named_parameters():
+            value.data *= 0.1 if "weight" in name else 0.0
+    (worse,) = named(look(plain, 40), "vanishing")
+    (better,) = named(look(gated, 40), "vanishing")
+    assert better.severity == pytest.approx(worse.severity / 4, rel=0.05)
+    gated.bias_ih_l0.data[16:32] = -20.0  # shut for good
+    (shut,) = named(look(gated, 40), "vanishing")
+    assert shut.severity > 0.9
+
+
 def test_relu_units_with_negative_biases_are_dead():
     layer = nn.RNN(2, 16, nonlinearity="relu")
     layer.bias_ih_l0.data[:10] = -100.0

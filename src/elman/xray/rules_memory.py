@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from elman.xray.diagnosis import Case, Diagnosis, layer_name
+from elman.xray.gates import Gate
 from elman.xray.layer_flow import LayerFlow
 
 FEWEST_STEPS = 10
@@ -33,6 +34,13 @@ HOPELESS_GROWTH = 1e4
 
 SPIKE_OF_NORM = 100.0
 """A gradient norm that is so many times the median of the training so far is an explosion."""
+
+LEFT = 0.01
+"""Influence at the lag that must be remembered below which it counts as forgotten: the memory horizon's."""
+
+HARD_TO_HOLD = 10
+"""Steps beyond which gradient descent hardly makes recurrent weights of tanh hold something, whatever they
+are at the start: Bengio, Simard and Frasconi 1994, who met it from ten to twenty steps."""
 
 FORGETFUL = 0.2
 """Mean of the forget (or update) gate below which a fifth of the state is left after a step, and under 1 %
@@ -64,7 +72,7 @@ def vanishing(case: Case) -> Iterator[Diagnosis]:
             "What happens early in a sequence cannot be learned, because its share of the gradient is lost "
             "among that of later steps.",
             _longer_memory(case, flow),
-            min(1.0, math.log(max(share, ROUNDING)) / math.log(ROUNDING)),
+            _severity(flow, share),
         )
 
 
@@ -100,7 +108,7 @@ def exploding(case: Case) -> Iterator[Diagnosis]:
 def forgets_too_fast(case: Case) -> Iterator[Diagnosis]:
     """Find layers whose keeping gates are shut, or whose memory ends before what must be remembered."""
     for flow in case.examination.layers:
-        keep = next((gate for gate in flow.gates if gate.name == KEEPS.get(flow.mode)), None)
+        keep = _keeping_gate(flow)
         mean = float(keep.mean.mean()) if keep is not None else 1.0
         explanation = "The state is overwritten before what is to be said of it is asked."
         if keep is not None and mean < FORGETFUL and int(flow.lengths.max()) > 1:
@@ -108,12 +116,15 @@ def forgets_too_fast(case: Case) -> Iterator[Diagnosis]:
                 f"the {keep.name.replace('_', ' ')} keeps {mean:.2g} of the state at a step, on average"
             )
             severity = max(0.5, 1 - mean / FORGETFUL)
-        elif (left := _left_after(flow, case.memory_steps)) is not None and left < VANISHED:
+        elif (left := _left_after(flow, case.memory_steps)) is not None and left < LEFT:
             evidence = (
                 f"after {case.memory_steps} steps, which must be remembered, {left:.2g} of a change is left"
                 f"{_horizon(flow)}"
             )
-            severity = min(1.0, math.log(max(left, ROUNDING)) / math.log(ROUNDING))
+            severity = max(_severity(flow, left), _hardness(case, flow))
+        elif hardness := _hardness(case, flow):
+            evidence = f"without a gate it must hold what it read for {case.memory_steps} steps"
+            severity = hardness
         else:
             continue
         remedy = _longer_memory(case, flow)
@@ -123,7 +134,7 @@ def forgets_too_fast(case: Case) -> Iterator[Diagnosis]:
 def never_forgets(case: Case) -> Iterator[Diagnosis]:
     """Find layers whose keeping gates stand open for good."""
     for flow in case.examination.layers:
-        keep = next((gate for gate in flow.gates if gate.name == KEEPS.get(flow.mode)), None)
+        keep = _keeping_gate(flow)
         if keep is None:
             continue
         share = float((keep.mean > 1 - _stuck(flow)).double().mean())
@@ -165,6 +176,31 @@ def _share_at_start(flow: LayerFlow) -> float | None:
     if not bool(rows.any()):
         return None
     return float((norms_BT[rows, 0] / largest_B[rows]).median())
+
+
+def _severity(flow: LayerFlow, left: float) -> float:
+    """Give log(left) / log(ROUNDING), at most 1; less where a keeping gate can still learn to keep.
+
+    A gate half open has its full slope, and opens from step to step, from the end of a row to its start; what
+    an ungated layer loses in a step it loses at all of them. The share of the slope, 4 f (1 - f), that a gate
+    has takes so much of three quarters of the severity.
+    """
+    severity = min(1.0, math.log(max(left, ROUNDING)) / math.log(ROUNDING))
+    keep = _keeping_gate(flow)
+    if keep is None:
+        return severity
+    return severity * (1 - 0.75 * float((4 * keep.mean * (1 - keep.mean)).mean()))
+
+
+def _hardness(case: Case, flow: LayerFlow) -> float:
+    """Give (1 - HARD_TO_HOLD / steps) / 2 for a tanh layer that must remember more steps; else 0."""
+    steps = case.memory_steps or 0
+    return (1 - HARD_TO_HOLD / steps) / 2 if flow.mode == "RNN_TANH" and steps > HARD_TO_HOLD else 0.0
+
+
+def _keeping_gate(flow: LayerFlow) -> Gate | None:
+    """Give the gate by which the old state is multiplied; None where there is none."""
+    return next((gate for gate in flow.gates if gate.name == KEEPS.get(flow.mode)), None)
 
 
 def _left_after(flow: LayerFlow, steps: int | None) -> float | None:
