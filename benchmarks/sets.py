@@ -242,7 +242,7 @@ def dna_splice(source: Path, work: Path) -> Problem:
     lines = (source / "splice.arff").read_text(encoding="utf-8").splitlines()
     labels: dict[str, list[str]] = {}
     for line in lines[lines.index("@data") + 1 :]:
-        if line.strip():
+        if line.strip(" %"):
             _, *bases, label = line.split(",")
             labels.setdefault("".join(bases), []).append(label)
     strata: dict[str, list[str]] = {}
