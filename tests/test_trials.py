@@ -69,8 +69,8 @@ class Reported:
 
 def rungs_of(epochs: int, *, may_prune: bool) -> list[tuple[int, float]]:
     told = Reported()
-    observer = trial.Rungs(told, "loss", may_prune=may_prune, watch=lambda: None)
-    observer.on_start(Progress(), Plan(epochs=epochs), 1)
+    observer = trial.Rungs(told, may_prune=may_prune, watch=lambda: None)
+    observer.on_start(Progress(), Plan(epochs=epochs, metric="loss"), 1)
     for epoch in range(1, epochs + 1):
         observer.on_epoch({"epoch": epoch, "valid": {"loss": float(epoch)}}, {}, False)
     return told.rungs

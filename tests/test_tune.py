@@ -1,5 +1,6 @@
 """`elman tune`: the recipe's own choice first, and the validation part alone."""
 
+import random
 import re
 import sys
 import tomllib
@@ -120,6 +121,27 @@ def test_forecasts_are_tuned_by_one_metric_whatever_error_is_made_small(tmp_path
     assert found.run.result["metric"] == found.search.metric == "scaled_mse"
     assert {one.values["point"] for one in found.trials} == {"mse", "mae"}
     assert found.best.score <= found.default.score
+
+
+def test_where_the_data_decide_the_metric_it_is_said_and_the_best_run_shows_the_tasks_own(tmp_path, capsys):
+    """Of few vectors the loss picks the weights; figures of the task stand beside the baseline's as ever."""
+    draw = random.Random(0)
+    rows = [{"a": draw.random(), "b": draw.random(), "y": "yn"[place % 2]} for place in range(40)]
+    given = {"task": "classify", "input": "a,b", "target": "y", "train": rows, "threads": 1}
+    given |= {"epochs": 2, "hidden_size": 4}
+    plain = elman.train(**given)
+    capsys.readouterr()
+    found = elman.tune(**given, out=tmp_path / "out", trials=2)
+    said = " ".join(capsys.readouterr().err.split())
+    assert found.search.metric == "loss" and found.default.score == plain.result["valid"]["loss"]
+    assert "scored by: validation loss, which also picks each trial's weights, for 4 validation" in said
+    own = ("metric", "kept_by")
+    assert [found.run.result[name] for name in own] == [plain.result[name] for name in own]
+    assert "metric" not in tomllib.loads((found.folder / "best.toml").read_text())
+    assert elman.tune(resume=found.folder, train=rows, trials=3).search.metric == "loss"
+    asked = elman.tune(**given, metric="macro_f1", out=tmp_path / "asked", trials=1)
+    assert asked.search.metric == asked.run.result["metric"] == "macro_f1"
+    assert "scored by: validation macro_f1\n" in capsys.readouterr().err
 
 
 # Several processes

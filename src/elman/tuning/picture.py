@@ -60,9 +60,10 @@ def verdict(search: Search, trials: Sequence[Trial], best: Trial, result: Mappin
     else:
         rival = format_metric(metric, default.score, 2)
         said = f"Validation {metric} {score} in trial {best.number}; the recipe has {rival}."
-    test = (result.get("test") or {}).get(metric)
+    shown = str(result.get("metric", metric))  # not the search's own where the data decided that
+    test = (result.get("test") or {}).get(shown)
     if test is not None:
-        said += f" The best run's test {metric}, looked at once: {format_metric(metric, test, 2)}."
+        said += f" The best run's test {shown}, looked at once: {format_metric(shown, test, 2)}."
     return said
 
 

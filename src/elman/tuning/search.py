@@ -30,7 +30,8 @@ class Search:
 
     Args:
         folder: where it is kept.
-        settings: as given, with the metric, and the threads where they were divided.
+        settings: as given, with the metric where the data do not decide it, and the threads where they were
+            divided.
         space: what is searched.
         metric: the validation metric that is made better.
         trials: how many, the recipe's own among them.
@@ -132,7 +133,8 @@ def new_search(
     task, _ = bench.prepare({})
     metric = plan_of(task).metric  # which refuses one that the task has not
     space = search_space(settings, task.chosen, metric)
-    values: dict[str, Any] = {"metric": metric}
+    # Where the data decide the metric they decide it in every trial, and the best run shows its task's own.
+    values: dict[str, Any] = {} if task.kept_by is not None else {"metric": metric}
     if bench.settings.threads is not None:
         values["threads"] = bench.settings.threads
     kept = make_settings(settings.model_dump(exclude_unset=True, exclude={"out"}) | values)

@@ -38,6 +38,21 @@ def short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def scored_by(search: Search, validated: int) -> str:
+    """Return what trials are compared by, and where the data decided that, why.
+
+    Args:
+        search: the search; its settings name the metric, or leave it to the data.
+        validated: examples of the validation part.
+    """
+    if search.settings.metric is not None:
+        return f"scored by: validation {search.metric}"
+    return (
+        f"scored by: validation {search.metric}, which also picks each trial's weights, for {validated} "
+        "validation examples are too few for a coarser figure (another: --metric)"
+    )
+
+
 def trial_line(trial: Trial, search: Search, best: Trial | None, left: float | None) -> str:
     """Return one trial that is over as a line: how it went, the best so far, the time left."""
     how = {

@@ -124,18 +124,17 @@ class Rungs(Observer):
 
     Args:
         trial: Optuna's trial.
-        metric: the validation metric.
         may_prune: whether it may be stopped early; the recipe's own trial never is.
         watch: asked at every step whether to go on.
     """
 
-    def __init__(self, trial: Any, metric: str, *, may_prune: bool, watch: Watch) -> None:
-        self.trial, self.metric, self.may_prune, self.watch = trial, metric, may_prune, watch
-        self.epochs, self.rung = 1, 0
+    def __init__(self, trial: Any, *, may_prune: bool, watch: Watch) -> None:
+        self.trial, self.may_prune, self.watch = trial, may_prune, watch
+        self.metric, self.epochs, self.rung = "", 1, 0
 
     def on_start(self, progress: Progress, plan: Plan, num_batches: int) -> None:
-        """Note how long the training is."""
-        self.epochs = plan.epochs
+        """Note by what the training is scored, and how long it is."""
+        self.metric, self.epochs = plan.metric, plan.epochs
 
     def on_step(self, progress: Progress, loss: float, norm: float, sequences: int) -> None:
         """End the trial where the search is to end."""
@@ -162,10 +161,10 @@ def run_trial(bench: Workbench, study: Study, trial: Any, watch: Watch) -> None:
         Interrupted, OutOfTime: it was broken off; it is to be tried again.
         ElmanError: the recipe's own choice cannot be trained with these settings or data.
     """
-    number, metric = trial.user_attrs["number"], str(bench.settings.metric)
+    number = trial.user_attrs["number"]
     values = {} if number == 0 else trial.params
     began = time.perf_counter()
-    rungs = Rungs(trial, metric, may_prune=number > 0, watch=watch)
+    rungs = Rungs(trial, may_prune=number > 0, watch=watch)
 
     def note_time() -> None:
         trial.set_user_attr("seconds", round(time.perf_counter() - began, 1))
@@ -186,9 +185,9 @@ def run_trial(bench: Workbench, study: Study, trial: Any, watch: Watch) -> None:
         study.fail(trial, str(error).strip() or "out of memory")
     else:
         note_time()
-        score = outcome.metrics.get(metric)
+        score = outcome.metrics.get(rungs.metric)
         if score is None:
-            study.fail(trial, f"no finite {metric} on the validation part")
+            study.fail(trial, f"no finite {rungs.metric} on the validation part")
         else:
             study.finish(trial, score)
 

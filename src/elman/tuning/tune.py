@@ -27,7 +27,7 @@ from elman.training.plan import Observer
 from elman.tuning.picture import write_picture
 from elman.tuning.search import FILE, MAY_CHANGE, Search, check_same_data, new_search, search_to_resume
 from elman.tuning.study import Study, Trial, require_optuna
-from elman.tuning.told import Teller, ended
+from elman.tuning.told import Teller, ended, scored_by
 from elman.tuning.toml import to_toml
 from elman.tuning.trial import OutOfTime, Workbench, check_test_is_there, deadline_watch, prepare_torch, work
 from elman.tuning.worker import supervise
@@ -199,6 +199,7 @@ def _begin(
 def _announce(search: Search, bench: Workbench, study: Study, announce: Announce) -> None:
     """Say what will be done."""
     announce(f"data: {bench.dataset.counts()}")
+    announce(scored_by(search, len(bench.dataset.valid)))
     announce(f"searched: {', '.join(dimension.told() for dimension in search.space)}")
     over = sum(trial.state != "running" for trial in study.trials())
     if over:
