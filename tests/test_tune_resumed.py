@@ -13,6 +13,7 @@ from tiny_search import FAST, WORDS, bare, write_moods
 
 import elman
 from elman.cli import main
+from elman.config import make_settings
 from elman.errors import ConfigError, DataError, Interrupted
 from elman.tuning import study, trial, tune
 from elman.tuning.search import JOURNAL, Search
@@ -166,3 +167,47 @@ def test_an_interrupted_training_of_the_best_is_gone_on_with(data, monkeypatch, 
             elman.tune(**FAST, train=str(data), out=tmp_path / "out", trials=2)
     assert stop.value.exit_code == 143
     assert elman.tune(resume=tmp_path / "out").run.result["valid"]
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "said", "each"),
+    [
+        ({}, {}, "", None),
+        ({}, {"processes": 2}, "threads: 2 in each of 2 processes; the trials so far had all in one", 2),
+        ({"processes": 2}, {}, "threads: 2 in each of 2 processes\n", 2),
+        ({"processes": 2}, {"processes": 1}, "threads: all in one process; the trials so far had 2 in", None),
+        ({"processes": 2}, {"threads": 3}, "threads: 3 in each of 2 processes; the trials so far had 2", 3),
+        ({"threads": 3}, {"processes": 2}, "threads: 3 in each of 2 processes\n", 3),
+        ({"threads": 3}, {"threads": 1}, "threads: 1 in one process; the trials so far had 3", 1),
+    ],
+)
+def test_threads_are_those_asked_for_now_and_said(first, again, said, each, data, monkeypatch, tmp_path):
+    """Of four cores, whatever this machine has."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
+    seen, lines = [], []
+
+    def no_trials(search, *arguments):
+        seen.append(search.settings_of_trials().threads)
+        raise Interrupted("stopped", 2)
+
+    monkeypatch.setattr(tune, "_search", no_trials)
+    values = {name: value for name, value in FAST.items() if name != "threads"} | {"train": str(data)}
+
+    def run(processes=None, **settings):
+        lines.clear()
+        with pytest.raises(Interrupted):
+            tune.tune_run(make_settings(settings), processes=processes, announce=lines.append)
+        return "".join(f"{line}\n" for line in lines if line.startswith("threads"))
+
+    out = str(tmp_path / "out")
+    run(**values, **first, out=out)
+    told = run(**again, resume=out)
+    assert told.startswith(said) and bool(told) == bool(said)
+    assert seen[-1] == each
+
+
+def test_with_other_threads_the_best_run_stays(data, tmp_path):
+    first = elman.tune(**FAST, train=str(data), out=tmp_path / "out", trials=1)
+    made = (first.folder / "best" / "model.safetensors").stat().st_mtime_ns
+    elman.tune(resume=first.folder, threads=2)
+    assert (first.folder / "best" / "model.safetensors").stat().st_mtime_ns == made

@@ -1,5 +1,6 @@
 """SEARCH: what a search is, as its folder holds it: `search.json` beside the journal of its trials."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +21,11 @@ FORMAT = 1
 
 FILE, JOURNAL = "search.json", "trials.jsonl"
 
-MAY_CHANGE = ("train", "valid", "test", "vectors")
-"""Settings that may be given anew with `resume`: where the same data lie now."""
+PLACES = ("train", "valid", "test", "vectors")
+"""Settings that say where data lie, which may be elsewhere when a search is resumed."""
+
+MAY_CHANGE = (*PLACES, "threads")
+"""Settings that may be given anew with `resume`."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,7 @@ class Search:
 
     Args:
         folder: where it is kept.
-        settings: as given, with the metric where the data do not decide it, and the threads where they were
-            divided.
+        settings: as given, with the metric where the data do not decide it.
         space: what is searched.
         metric: the validation metric that is made better.
         trials: how many, the recipe's own among them.
@@ -57,6 +60,17 @@ class Search:
     def defaults(self) -> dict[str, Any]:
         """What the recipe chooses for each searched setting."""
         return {dimension.name: dimension.default for dimension in self.space}
+
+    @property
+    def threads(self) -> int | None:
+        """How many threads a trial has: those given, or its process's share of cores; None: torch's own."""
+        if self.settings.threads is not None or self.processes == 1:
+            return self.settings.threads
+        return max(1, len(os.sched_getaffinity(0)) // self.processes)
+
+    def settings_of_trials(self) -> Settings:
+        """Return the settings that all trials share, their threads among them."""
+        return make_settings(self.settings.model_dump(exclude_unset=True) | {"threads": self.threads})
 
     def study(self) -> Study:
         """Return the trials."""
@@ -135,8 +149,6 @@ def new_search(
     space = search_space(settings, task.chosen, metric)
     # Where the data decide the metric they decide it in every trial, and the best run shows its task's own.
     values: dict[str, Any] = {} if task.kept_by is not None else {"metric": metric}
-    if bench.settings.threads is not None:
-        values["threads"] = bench.settings.threads
     kept = make_settings(settings.model_dump(exclude_unset=True, exclude={"out"}) | values)
     data = bench.dataset.to_json()
     if "test" in in_memory:  # nothing of it is read here, but it is to be given again

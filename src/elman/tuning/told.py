@@ -53,6 +53,28 @@ def scored_by(search: Search, validated: int) -> str:
     )
 
 
+def threads_told(search: Search, former: Search | None) -> str | None:
+    """Return how many threads trials have; None where it is as for every training.
+
+    Args:
+        search: the search.
+        former: the same as it stood before it was resumed; None: it is new.
+    """
+    if former is not None and former.threads != search.threads:
+        return (
+            f"threads: {_threads(search)}; the trials so far had {_threads(former)}, so scores may differ "
+            "from theirs by rounding"
+        )
+    return f"threads: {_threads(search)}" if search.processes > 1 else None
+
+
+def _threads(search: Search) -> str:
+    count = "all" if search.threads is None else search.threads
+    return f"{count} in " + (
+        f"each of {search.processes} processes" if search.processes > 1 else "one process"
+    )
+
+
 def trial_line(trial: Trial, search: Search, best: Trial | None, left: float | None) -> str:
     """Return one trial that is over as a line: how it went, the best so far, the time left."""
     how = {

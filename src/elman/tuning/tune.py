@@ -25,9 +25,17 @@ from elman.train_arguments import TrainArguments, in_python
 from elman.training.lock import RunLock
 from elman.training.plan import Observer
 from elman.tuning.picture import write_picture
-from elman.tuning.search import FILE, MAY_CHANGE, Search, check_same_data, new_search, search_to_resume
+from elman.tuning.search import (
+    FILE,
+    MAY_CHANGE,
+    PLACES,
+    Search,
+    check_same_data,
+    new_search,
+    search_to_resume,
+)
 from elman.tuning.study import Study, Trial, require_optuna
-from elman.tuning.told import Teller, ended, scored_by
+from elman.tuning.told import Teller, ended, scored_by, threads_told
 from elman.tuning.toml import to_toml
 from elman.tuning.trial import OutOfTime, Workbench, check_test_is_there, deadline_watch, prepare_torch, work
 from elman.tuning.worker import supervise
@@ -138,7 +146,9 @@ def tune_run(
     require_optuna()
     prepare_torch()
     deadline = None if timeout is None else time.time() + 60 * timeout
+    former: Search | None = None
     if settings.resume is not None:
+        former = Search.read(Path(settings.resume))
         search = search_to_resume(settings, given, trials=trials, processes=processes)
         bench = Workbench.read(search.settings, given)
         check_same_data(search, bench)
@@ -155,7 +165,7 @@ def tune_run(
         search.write()
         study = search.study()
         study.take_back_broken(again=True)
-        _announce(search, bench, study, announce)
+        _announce(search, former, bench, study, announce)
         _search(search, bench, study, deadline, announce)
         return _finish(search, study, given, observers, announce)
 
@@ -187,20 +197,22 @@ def _begin(
         )
     if folder.exists():
         make_folder(folder)  # which refuses one that is not empty
-    if processes > 1 and settings.threads is None:
-        share = max(1, len(os.sched_getaffinity(0)) // processes)
-        settings = make_settings(settings.model_dump(exclude_unset=True) | {"threads": share})
     check_test_is_there(settings)
     bench = Workbench.read(make_settings(settings.model_dump(exclude_unset=True, exclude={"out"})), given)
     search = new_search(settings, bench, folder, trials=trials, processes=processes, in_memory=given.keys())
     return search, bench
 
 
-def _announce(search: Search, bench: Workbench, study: Study, announce: Announce) -> None:
-    """Say what will be done."""
+def _announce(
+    search: Search, former: Search | None, bench: Workbench, study: Study, announce: Announce
+) -> None:
+    """Say what will be done; `former`: the search as it stood when it was broken off."""
     announce(f"data: {bench.dataset.counts()}")
     announce(scored_by(search, len(bench.dataset.valid)))
     announce(f"searched: {', '.join(dimension.told() for dimension in search.space)}")
+    shared_out = threads_told(search, former)
+    if shared_out:
+        announce(shared_out)
     over = sum(trial.state != "running" for trial in study.trials())
     if over:
         announce(f"going on after {over} of {search.trials} trials")
@@ -210,7 +222,7 @@ def _search(
     search: Search, bench: Workbench, study: Study, deadline: float | None, announce: Announce
 ) -> None:
     """Run trials until there are as many as are wanted, or the time is over."""
-    bench = replace(bench, settings=search.settings)
+    bench = replace(bench, settings=search.settings_of_trials())
     tell, received = Teller(search, study, announce), None
     try:
         if search.processes == 1:
@@ -258,7 +270,8 @@ def _finish(
         raise TrainingError(f"{search.folder}: no trial came to a score ({ended(trials)}); {why}")
     values = {} if best.number == 0 else dict(best.values)
     folder = search.folder / "best"
-    settings = make_settings(search.settings.model_dump(exclude_unset=True) | values | {"out": str(folder)})
+    shared = search.settings_of_trials().model_dump(exclude_unset=True)
+    settings = make_settings(shared | values | {"out": str(folder)})
     announce(f"{ended(trials)}; training the best, trial {best.number}, in {folder}")
     try:
         run = _train_best(settings, folder, given, observers, announce)
@@ -306,11 +319,11 @@ def _train_best(
 
 
 def _without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return stored settings without the run's own folder, and without detours in the paths of data."""
+    """Return stored settings without the run's own folder and threads, paths of data without detours."""
     return {
-        name: os.path.normpath(value) if name in MAY_CHANGE and isinstance(value, str) else value
+        name: os.path.normpath(value) if name in PLACES and isinstance(value, str) else value
         for name, value in settings.items()
-        if name != "out"
+        if name not in ("out", "threads")
     }
 
 

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         search = Search.read(folder)
         study = search.study()
-        bench = Workbench.read(search.settings, {})
+        bench = Workbench.read(search.settings_of_trials(), {})
         watch = deadline_watch(deadline, study, parent)
         work(bench, study, wanted=wanted, watch=watch, tell=lambda: None)
     except OutOfTime:
