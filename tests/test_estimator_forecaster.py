@@ -114,6 +114,21 @@ def test_an_array_with_an_empty_column_is_refused_and_a_column_may_be_chosen():
     assert forecaster(epochs=1, target="value1").fit(table).predict().shape == (4, 1)
 
 
+@pytest.mark.parametrize(
+    "of", [pandas.DataFrame, polars.DataFrame, lambda cells: pandas.DataFrame(cells).to_dict("records")]
+)
+def test_a_column_of_texts_is_refused_by_its_name_and_may_be_dropped(of):
+    cells = {"load": WAVE, "place": ["north"] * len(WAVE)}
+    with pytest.raises(
+        DataError, match=r"column 'place' holds no number .* drop it, .* target, .* series_id"
+    ):
+        forecaster().fit(of(cells))
+    model = forecaster(target="load").fit(of(cells))
+    assert model.series_names_ == ["load"]
+    assert np.array_equal(model.predict(of(cells)), model.predict())
+    assert forecaster(series_id="place").fit(of(cells)).series_names_ == ["north"]
+
+
 def test_a_message_names_parameters_and_no_flags():
     frame = pandas.DataFrame({"day": DAYS[::-1], "load": WAVE})
     with pytest.raises(DataError, match=r"tells series apart with series_id\.$"):

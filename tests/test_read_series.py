@@ -21,8 +21,19 @@ def test_a_wide_table_gives_a_series_for_each_column_of_numbers(write):
     reading = read_series(write("a.csv", text))
     assert [one.name for one in reading.series] == ["load", "heat"]
     assert reading.series[1].values.tolist() == [0, 2, 4, 6, 8, 10]
-    assert reading.columns.time == "time" and reading.notes == ["time: column time, one row a hour"]
+    assert reading.columns.time == "time" and reading.notes[0] == "time: column time, one row a hour"
     assert reading.series[0].time(6) == "2024-01-01 06:00:00"
+
+
+def test_columns_without_numbers_are_told_where_nobody_said_what_to_forecast(write):
+    lines = [f"{time},{n},north,,{2 * n}" for n, time in enumerate(HOURS)]
+    path = write("a.csv", wide(lines, "time,load,place,note,heat"))
+    reading = read_series(path)
+    assert reading.left_out == ["place", "note"]
+    assert any(line.startswith("not read, for want of numbers: place, note (") for line in reading.notes)
+    named = read_series(path, series_id="place", target=["load"])
+    assert not named.left_out and not any("not read" in line for line in named.notes)
+    assert read_series(path, series_id="place").left_out == ["note"]
 
 
 def test_a_long_table_gives_the_same_series_in_any_order_of_its_rows(write):

@@ -35,6 +35,9 @@ from elman.errors import DataError
 TIME_NAMES = frozenset({"date", "datetime", "day", "ds", "month", "step", "t", "time", "timestamp", "year"})
 """A column of numbers with one of these names, in any case, is taken for times if its numbers rise."""
 
+MOST_SHOWN = 5
+"""Columns that were not read and are named."""
+
 PROBE_ROWS = 100
 """Rows by which the kind of a column is seen."""
 
@@ -57,6 +60,11 @@ class SeriesColumns:
     time: str | None = None
     static: tuple[str, ...] = ()
 
+    def names(self) -> set[str]:
+        """Return all columns that are read."""
+        alone = {name for name in (self.series_id, self.time) if name is not None}
+        return {*self.target, *self.known_future, *self.static} | alone
+
     def roles(self, names: Sequence[str]) -> tuple[list[int], list[int], int | None, int | None]:
         """Return the places of the columns among names."""
 
@@ -76,11 +84,13 @@ class SeriesReading:
         series: one for each target column of each series, in the order of the file.
         columns: which column was what.
         notes: what a person should know: missing steps and values, what was seen for them.
+        left_out: columns that were not read, though no target was named: they hold no number.
     """
 
     series: list[TimeSeries]
     columns: SeriesColumns
     notes: list[str]
+    left_out: Sequence[str] = ()
 
 
 @dataclass
@@ -135,7 +145,10 @@ def read_series(
     rows, is_number = _collect(table, chosen)
     found = _clock_of(rows, is_number, clock) if chosen.time is not None else Clock("rows")
     series, notes = _on_a_grid(table, chosen, rows, found)
-    return SeriesReading(series, chosen, notes)
+    left_out = [] if target else [name for name in table.names if name not in chosen.names()]
+    if left_out:
+        notes.append(_not_read(left_out))
+    return SeriesReading(series, chosen, notes, left_out)
 
 
 def _choose(
@@ -181,6 +194,14 @@ def _choose(
     if comma is not None:
         raise DataError(f"{where}: column {comma!r} has a comma in its name; rename it.")
     return SeriesColumns(tuple(targets), tuple(futures), identity, when, tuple(constant))
+
+
+def _not_read(left_out: Sequence[str]) -> str:
+    shown = ", ".join(left_out[:MOST_SHOWN]) + (", ..." if len(left_out) > MOST_SHOWN else "")
+    return (
+        f"not read, for want of numbers: {shown} (what tells series apart is named with --series-id, what "
+        "stays the same within one with --static)"
+    )
 
 
 def _time_among(probe: Sequence[Row], names: Sequence[str], free: Sequence[str]) -> str | None:

@@ -59,8 +59,7 @@ def read_histories(
         raise DataError(f"X is {'None' if X is None else 'a text'}; a series of numbers was expected.")
     table = _with_times_as_column(X)
     reading = read_source(settings, table, name="X", clock=clock)
-    if settings.target is None and settings.known_future is None:
-        _check_columns(table, reading)
+    _check_columns(table, reading)
     if settings.series_id is not None:
         return Histories("many", reading)
     is_one = not is_frame(X) and (np.ndim(X) == 1 if hasattr(X, "__array__") else _is_plain(X[0]))
@@ -68,13 +67,20 @@ def read_histories(
 
 
 def _check_columns(table: Any, reading: SeriesReading) -> None:
-    """Refuse an array of which a column holds no number: its forecasts would stand in others' columns."""
-    width = table.shape[1] if isinstance(table, np.ndarray) and table.ndim == 2 else 0
-    if width and len(reading.series) != width:
+    """Refuse columns that hold no number and are named for nothing: forecasts would silently lack them."""
+    if not reading.left_out:
+        return
+    if isinstance(table, np.ndarray):
         raise DataError(
-            f"X: {width - len(reading.series)} of its {width} columns hold no number; forecasts have as many "
-            "columns as X, so leave those out."
+            f"X: {len(reading.left_out)} of its {table.shape[1]} columns hold no number; forecasts have as "
+            "many columns as X, so leave those out."
         )
+    name = reading.left_out[0]
+    raise DataError(
+        f"X: column {name!r} holds no number and is named for nothing; drop it, name the columns to forecast "
+        "with --target, or say what it is: --series-id (it tells series apart) or --static (it stays the "
+        "same within a series)."
+    )
 
 
 def _is_plain(value: Any) -> bool:

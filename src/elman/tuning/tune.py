@@ -207,7 +207,8 @@ def _announce(
     search: Search, former: Search | None, bench: Workbench, study: Study, announce: Announce
 ) -> None:
     """Say what will be done; `former`: the search as it stood when it was broken off."""
-    announce(f"data: {bench.dataset.counts()}")
+    for line in (f"data: {bench.dataset.counts()}", *bench.dataset.notes):
+        announce(line)
     announce(scored_by(search, len(bench.dataset.valid)))
     announce(f"searched: {', '.join(dimension.told() for dimension in search.space)}")
     shared_out = threads_told(search, former)
