@@ -95,6 +95,16 @@ def test_what_is_not_constant_within_a_series_is_refused_with_its_row(row, cell,
         read_series(path, series_id="shop", target=["sales"], static=["region"])
 
 
+def test_what_is_read_of_them_is_said_and_only_where_there_are_any(tmp_path, capsys):
+    path = write_rows(tmp_path / "a.csv", rows(30))
+    elman.train(**SETTINGS, train=str(path))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "static: region holds names (2), one number for each; size holds numbers, standardised" in said
+    without = {name: value for name, value in SETTINGS.items() if name != "static"}
+    elman.train(**without, train=str(path))
+    assert "static" not in capsys.readouterr().err
+
+
 def test_static_columns_without_series_are_refused(tmp_path):
     path = write_rows(tmp_path / "a.csv", rows(shops={"a": SHOPS["a"]}))
     with pytest.raises(DataError, match="--series-id"):

@@ -86,6 +86,8 @@ class Forecast(Task):
                 f"constant: {len(constant):,} series never change in the training part, such as "
                 f"{constant[0]!r}; their scale is taken as 1"
             )
+        if inputs.static is not None:
+            task.notes.append(inputs.static.told(split_names(chosen.static)))
         task.notes.append(f"cell {chosen.cell}; one model for {len(series):,} series, each in its own scale")
         return task
 

@@ -63,6 +63,20 @@ class StaticFeatures:
         """How many numbers a series has."""
         return sum(len(column.names) if isinstance(column, Named) else 1 for column in self.columns)
 
+    def told(self, names: Sequence[str]) -> str:
+        """Return what each column is read as, in a line to be printed.
+
+        Args:
+            names: of the columns, in their order.
+        """
+        kinds = [
+            f"{name} holds names ({len(column.names)}), one number for each"
+            if isinstance(column, Named)
+            else f"{name} holds numbers, standardised"
+            for name, column in zip(names, self.columns, strict=True)
+        ]
+        return f"static: {'; '.join(kinds)}"
+
     def of(self, series: TimeSeries) -> NDArray[np.float32]:
         """Return the numbers of a series.
 
