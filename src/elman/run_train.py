@@ -46,7 +46,7 @@ from elman.tasks import TASKS
 from elman.tasks.foreign_settings import refuse_foreign_settings, refuse_without_validation
 from elman.tasks.prediction import Evaluation
 from elman.tasks.task import Task
-from elman.train_arguments import TrainArguments, in_python
+from elman.train_arguments import TrainArguments, are_rows, in_python, plain
 from elman.training.checkpoint import load_weights, save_weights
 from elman.training.lock import RunLock
 from elman.training.loop import fit, to_plain
@@ -74,8 +74,8 @@ def train(**arguments: Unpack[TrainArguments]) -> Run:
         >>> sorted(run.predict(["good fun"])[0].probabilities)
         ['no', 'yes']
     """
-    values = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
-    given = {part: values.pop(part) for part in PARTS if not _is_plain(values.get(part))}
+    values = {name: plain(value) for name, value in arguments.items()}
+    given = {part: values.pop(part) for part in PARTS if are_rows(values.get(part))}
     try:
         settings = make_settings(values, source="arguments")
         with progress.display() as shown:
@@ -345,7 +345,3 @@ def use_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | Path)

@@ -1,8 +1,10 @@
-"""TRAIN ARGUMENTS: the settings as keyword arguments of `elman.train`, and messages in Python's words."""
+"""TRAIN ARGUMENTS: the settings as arguments of `elman.train`, in plain Python, and messages in its words."""
 
 import re
 from pathlib import Path
 from typing import Any, Literal, TypedDict
+
+import numpy as np
 
 from elman.config import (
     AttentionName,
@@ -120,6 +122,28 @@ class TrainArguments(TypedDict, total=False):
     max_minutes: float
     xray_every: int
     device: str
+
+
+def plain(value: Any) -> Any:
+    """Return a number of NumPy's, as computed settings are, as Python's, and a path as text; others as given.
+
+    Example:
+        >>> plain(np.int64(3)), plain(np.bool_(True)), plain(Path("a.csv")), plain([1])
+        (3, True, 'a.csv', [1])
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, Path) else value
+
+
+def are_rows(value: Any) -> bool:
+    """Say whether a part of the data came as an object, and not as a path, a share or nothing.
+
+    Example:
+        >>> are_rows([("a text", "a label")]), are_rows("data.csv"), are_rows(0.1)
+        (True, False, False)
+    """
+    return not isinstance(value, str | int | float | None)
 
 
 _FLAG = re.compile(

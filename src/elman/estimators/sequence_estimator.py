@@ -32,7 +32,7 @@ from elman.run import Run, load
 from elman.run_folder import read_json, write_json
 from elman.run_train import train_run, use_threads
 from elman.tasks.prediction import Prediction
-from elman.train_arguments import in_python
+from elman.train_arguments import in_python, plain
 from elman.training.checkpoint import load_weights, save_weights
 from elman.training.plan import Observer
 
@@ -214,7 +214,7 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _settings(self, **more: Any) -> Settings:
         """Return the parameters that were given, as settings; of `random_state` only `fit` draws a seed."""
-        given = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        given = {name: plain(value) for name, value in self.get_params(deep=False).items()}
         own = {name: given.pop(name) for name in OWN_PARAMETERS}
         fraction = own["validation_fraction"]
         if fraction is not None:
@@ -228,7 +228,7 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _seed(self) -> int | None:
         if self.random_state is None:
-            seed: int | None = _plain(self.seed)
+            seed: int | None = plain(self.seed)
             return seed
         if self.seed is not None:
             raise ConfigError(
@@ -299,10 +299,3 @@ def said_in_python() -> Iterator[None]:
     except ElmanError as error:
         error.args = (in_python(str(error)), *error.args[1:])
         raise
-
-
-def _plain(value: Any) -> Any:
-    """Return NumPy's numbers, as a grid search draws them, as Python's; and paths as texts."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value) if isinstance(value, Path) else value

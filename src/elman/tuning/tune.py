@@ -21,7 +21,7 @@ from elman.run_folder import make_folder, read_config, settings_to_store, write_
 from elman.run_train import train_run
 from elman.tasks import TASKS
 from elman.tasks.foreign_settings import refuse_foreign_settings, refuse_tuning_without_validation
-from elman.train_arguments import TrainArguments, in_python
+from elman.train_arguments import TrainArguments, are_rows, in_python, plain
 from elman.training.lock import RunLock
 from elman.training.plan import Observer
 from elman.tuning.picture import write_picture
@@ -102,17 +102,16 @@ def tune(
         >>> len(found.trials), found.default.number, found.run.chosen.cell
         (2, 0, 'gru')
     """
-    values = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
-    in_memory = [part for part in PARTS if not isinstance(values.get(part), str | int | float | None)]
-    given = {part: values.pop(part) for part in in_memory}
+    values = {name: plain(value) for name, value in arguments.items()}
+    given = {part: values.pop(part) for part in PARTS if are_rows(values.get(part))}
     try:
         settings = make_settings(values, source="arguments")
         with progress.display() as shown:
             return tune_run(
                 settings,
-                trials=trials,
-                processes=processes,
-                timeout=timeout,
+                trials=plain(trials),
+                processes=plain(processes),
+                timeout=plain(timeout),
                 data=given,
                 observers=[shown],
                 announce=progress.announce,
