@@ -89,8 +89,26 @@ def test_forecasts_need_validation_for_their_intervals():
         elman.train(task="forecast", train="absent.csv", valid=0)
 
 
-def test_a_test_part_of_nothing_is_no_fraction():
-    with pytest.raises(ConfigError, match="test = 0 is not a fraction"):
+@pytest.mark.parametrize("value", [1.5, 1, -0.2, float("nan"), "100%", "0,1", "10 %", True])
+@pytest.mark.parametrize("task", ["classify", "forecast"])
+def test_what_no_share_is_is_refused_before_anything_is_read(value, task):
+    """The message says all that may be given; to forecasts 0 may not."""
+    shown = f"{value:g}" if isinstance(value, float | int) else value
+    with pytest.raises(ConfigError, match=rf"^valid = {shown} cannot be held out; give a share") as caught:
+        elman.train(task=task, train="absent.csv", valid=value)
+    assert ("above 0 and below 1" in str(caught.value)) and str(caught.value).endswith("or a file.")
+    assert ("0 (nothing is held out" in str(caught.value)) == (task == "classify")
+
+
+def test_a_file_may_be_called_like_a_share(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "10%").write_text("text,label\n")
+    with pytest.raises(DataError, match="10%: "):
+        elman.train(task="classify", train=mood_rows(20), **(FAST | {"valid": "10%"}))
+
+
+def test_a_test_part_of_nothing_is_to_be_left_out():
+    with pytest.raises(ConfigError, match=r"test = 0 cannot be held out; .* or leave test out\.$"):
         elman.train(task="classify", train=mood_rows(20), **FAST, test=0)
 
 

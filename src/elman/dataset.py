@@ -1,5 +1,6 @@
 """DATASET: the three parts of the data (train, valid, test), read and split as the settings say."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +26,9 @@ WITHOUT_TARGET = ("fill", "generate")
 
 MEASURES: dict[str, Unit] = {"regress": "sequence", "regress_steps": "step"}
 """Tasks whose targets are numbers, and what they are numbers of."""
+
+LIKE_A_SHARE = re.compile(r"[-+]?[0-9.,]+ *%?")
+"""What a person may write who means a share, and what no file is called."""
 
 IN_MEMORY = "memory"
 """What data are said to come from that came as objects."""
@@ -169,6 +173,8 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
         sources["valid"] = DEFAULT_VALID
     elif is_nothing(sources["valid"]):
         sources["valid"] = None
+    for part in ("valid", "test"):
+        _check_share(part, sources[part], settings.task)
     if settings.task == "forecast":
         return _read_series(settings, sources)
     reading = read_part(settings, sources["train"], kind=settings.kind)
@@ -205,6 +211,22 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
         *_columns_read(reading),
         reading.categories,
     )
+
+
+def _check_share(part: str, source: Any, task: str | None) -> None:
+    """Refuse a number that is no share, and a text that is one in another writing: 10%, 0,1."""
+    if isinstance(source, int | float):
+        is_wrong, shown = not 0 < source < 1, f"{source:g}"
+    else:
+        is_number = isinstance(source, str) and LIKE_A_SHARE.fullmatch(source) is not None
+        is_wrong, shown = is_number and not Path(source).exists(), str(source)
+    if is_wrong:
+        may_be_none = part == "valid" and task != "forecast"
+        none = " 0 (nothing is held out, and the last weights are kept)," if may_be_none else ""
+        raise ConfigError(
+            f"{part} = {shown} cannot be held out; give a share of the training data above 0 and below 1 "
+            f"(0.1 is a tenth),{none} or a file{', or leave test out' if part == 'test' else ''}."
+        )
 
 
 def is_nothing(source: Any) -> bool:
@@ -268,10 +290,6 @@ def _hold_out(
     is_stream: bool,
 ) -> tuple[Sequence[Example], Sequence[Example]]:
     """Take `fraction` of all that the training file held: by label for classify, the end of a stream."""
-    if not 0 < fraction < 1:
-        raise ConfigError(
-            f"{part} = {fraction:g} is not a fraction; give a number between 0 and 1, or a file."
-        )
     if len(examples) < 2 and not is_stream:
         raise DataError(
             f"the training data have {total} example(s), too few to hold some out for {part}; "
