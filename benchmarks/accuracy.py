@@ -11,10 +11,7 @@ results/accuracy.jsonl, and the table made from them to results/accuracy.md.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import shutil
 import statistics
 import time
@@ -22,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from records import add_row, made_by, read_rows
 from sets import SETS, prepare
 
 HERE = Path(__file__).parent
@@ -34,23 +32,8 @@ METRICS = ("accuracy", "f1", "precision", "recall", "macro_f1")
 
 def read_records() -> list[dict[str, Any]]:
     """Return every measurement so far, the last one for each (set, seed, kind) alone."""
-    if not RECORDS.exists():
-        return []
-    rows = [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()]
+    rows = read_rows(RECORDS)
     return list({(row["set"], row["kind"], row.get("seed")): row for row in rows}.values())
-
-
-def write_record(row: dict[str, Any]) -> None:
-    """Add a measurement to the file, with where and when it was made."""
-    stamp = {
-        "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
-    RECORDS.parent.mkdir(exist_ok=True)
-    with open(RECORDS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(row | stamp) + "\n")
 
 
 def measure_elman(name: str, problem: dict[str, Any], seed: int, work: Path, threads: int | None) -> None:
@@ -67,7 +50,8 @@ def measure_elman(name: str, problem: dict[str, Any], seed: int, work: Path, thr
     seconds = time.perf_counter() - began
     test, baseline = run.result["test"], run.result["test"]["baseline"]
     figures = {key: test[key] for key in METRICS if key in test}
-    write_record(
+    add_row(
+        RECORDS,
         {
             "set": name,
             "kind": "elman",
@@ -81,7 +65,7 @@ def measure_elman(name: str, problem: dict[str, Any], seed: int, work: Path, thr
             "threads": threads,
             "cell": run.info()["chosen"]["cell"],
             "versions": json.loads((out / "config.json").read_text(encoding="utf-8"))["versions"],
-        }
+        },
     )
     print(f"{name} seed {seed}: {figures} in {seconds:.0f} s; baseline {baseline}", flush=True)
 
@@ -92,7 +76,7 @@ def measure_rival(name: str, problem: dict[str, Any]) -> None:
 
     tagged = problem["task"] == "tag"
     figures = fit_tag_rival(problem, SETS[name].metric) if tagged else fit_rival(problem)
-    write_record({"set": name, "kind": "logistic", **asdict(figures)})
+    add_row(RECORDS, {"set": name, "kind": "logistic", **asdict(figures)})
     print(f"{name} logistic regression: {figures}", flush=True)
 
 
@@ -130,10 +114,7 @@ def write_table() -> None:
         rows = [row for row in records if row["set"] == name]
         if rows:
             lines.append("| " + " | ".join(table_row(name, rows)) + " |")
-    made = sorted({(row["date"], row["cores"], row["machine"]) for row in records})
-    if made:
-        date, cores, machine = made[-1]
-        lines += ["", f"Made by `benchmarks/accuracy.py` on {date}, {cores} CPU cores ({machine})."]
+    lines += made_by("accuracy.py", records)
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(TABLE.read_text(encoding="utf-8"))
 

@@ -18,10 +18,7 @@ done in pieces; `--again` measures it anew. The figures go to results/forecastin
 
 import argparse
 import csv
-import datetime
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -31,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from records import add_row, read_rows
 
 HERE = Path(__file__).parent
 RECORDS = HERE / "results" / "forecasting.jsonl"
@@ -180,26 +178,6 @@ def peak_mib() -> int:
     raise SystemExit("the peak of memory is read from /proc/self/status, which this system does not have")
 
 
-def read_records() -> list[dict[str, Any]]:
-    """Return every measurement so far."""
-    if not RECORDS.exists():
-        return []
-    return [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()]
-
-
-def write_record(row: dict[str, Any]) -> None:
-    """Add a measurement to the file, with where and when it was made."""
-    stamp = {
-        "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
-    RECORDS.parent.mkdir(exist_ok=True)
-    with open(RECORDS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(row | stamp) + "\n")
-
-
 def main() -> None:
     """Measure what is asked for and was not measured yet."""
     parser = argparse.ArgumentParser(description="Measure forecasts on published sets.")
@@ -216,7 +194,7 @@ def main() -> None:
     if options.one is not None:
         train_one(options.one, options.threads)
         return
-    done = {(row["set"], row["seed"]) for row in read_records()}
+    done = {(row["set"], row["seed"]) for row in read_rows(RECORDS)}
     for name in options.sets.split(","):
         wanted: list[Any] = (
             list(SCALES) if name == "scale" else [int(text) for text in options.seeds.split(",")]
@@ -231,7 +209,7 @@ def main() -> None:
                 if name == "scale"
                 else measure_set(name, int(seed), options)
             )
-            write_record({"set": name, "seed": seed} | found)
+            add_row(RECORDS, {"set": name, "seed": seed} | found)
 
 
 if __name__ == "__main__":

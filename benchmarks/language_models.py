@@ -26,16 +26,15 @@ Nothing is chosen by a test part: it is scored once, when the training is over.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import shutil
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from records import add_row, read_rows
 
 HERE = Path(__file__).parent
 RECORDS = HERE / "results" / "language_models.jsonl"
@@ -51,23 +50,12 @@ Key = tuple[str, str, int | None]
 
 def read_records() -> dict[Key, dict[str, Any]]:
     """Return every measurement so far, the last one for each (kind, cell, seed)."""
-    if not RECORDS.exists():
-        return {}
-    rows = [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()]
-    return {(row["kind"], row["cell"], row.get("seed")): row for row in rows}
+    return {(row["kind"], row["cell"], row.get("seed")): row for row in read_rows(RECORDS)}
 
 
 def write_record(row: dict[str, Any]) -> None:
-    """Add a measurement to the file, with where and when it was made."""
-    stamp = {
-        "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
-    RECORDS.parent.mkdir(exist_ok=True)
-    with open(RECORDS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(row | stamp) + "\n")
+    """Add a measurement to the file, and show it."""
+    add_row(RECORDS, row)
     print(json.dumps(row), flush=True)
 
 

@@ -14,10 +14,6 @@ results/tuning.md.
 
 import argparse
 import csv
-import datetime
-import json
-import os
-import platform
 import random
 import shutil
 import statistics
@@ -26,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from records import add_row, made_by, read_rows
 from sets import prepare, write_csv
 
 HERE = Path(__file__).parent
@@ -62,23 +59,8 @@ SETS: dict[str, Callable[[Path, Path], Problem]] = {
 
 def read_records() -> list[dict[str, Any]]:
     """Return every measurement so far, the last one for each (set, seed, trials) alone."""
-    if not RECORDS.exists():
-        return []
-    rows = [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()]
+    rows = read_rows(RECORDS)
     return list({(row["set"], row["seed"], row["trials"]): row for row in rows}.values())
-
-
-def write_record(row: dict[str, Any]) -> None:
-    """Add a measurement to the file, with where and when it was made."""
-    stamp = {
-        "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
-    RECORDS.parent.mkdir(exist_ok=True)
-    with open(RECORDS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(row | stamp) + "\n")
 
 
 def measure(name: str, problem: Problem, seed: int, options: argparse.Namespace) -> None:
@@ -114,7 +96,7 @@ def measure(name: str, problem: Problem, seed: int, options: argparse.Namespace)
         "seconds": {"default": round(middle - began, 1), "search": round(end - middle, 1)},
         "versions": found.run.versions,
     }
-    write_record(row)
+    add_row(RECORDS, row)
     print(f"{name} seed {seed}: {metric} default {row['default']}, tuned {row['tuned']}", flush=True)
 
 
@@ -139,10 +121,7 @@ def write_table() -> None:
         cells += [f"{statistics.median(row['seconds']['default'] for row in rows):.0f}"]
         cells += [f"{statistics.median(row['trial_seconds'] for row in rows):.0f}"]
         lines.append("| " + " | ".join(cells) + " |")
-    made = sorted({(row["date"], row["cores"], row["machine"]) for row in records})
-    if made:
-        date, cores, machine = made[-1]
-        lines += ["", f"Made by `benchmarks/tuning.py` on {date}, {cores} CPU cores ({machine})."]
+    lines += made_by("tuning.py", records)
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(TABLE.read_text(encoding="utf-8"))
 
