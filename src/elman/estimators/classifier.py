@@ -6,23 +6,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.config import (
-    CharactersName,
-    ClassWeightsName,
-    EmbeddingName,
-    NormalFormName,
-    PoolingName,
-    TokensName,
-)
+from elman.config import ClassWeightsName, PoolingName
 from elman.errors import DataError
 from elman.estimators.labels import distinct, flat_labels, names_of
 from elman.estimators.reading import read_inputs, training_rows
 from elman.estimators.scikit_learn import ClassifierMixin
 from elman.estimators.sequence_estimator import SequenceEstimator
+from elman.estimators.token_settings import TokenSettings
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceClassifier(ClassifierMixin, SequenceEstimator):
+class SequenceClassifier(ClassifierMixin, TokenSettings, SequenceEstimator):
     """Give each sequence a label: a text, a list of tokens, a series of numbers, or a vector.
 
     The parameters are settings of `elman.train`, under the same names (`elman.config.Settings` says what each
@@ -47,21 +41,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     task: ClassVar[str] = "classify"
 
-    bidirectional: bool | None = None
-    embedding: EmbeddingName | None = None
-    embedding_size: int | None = None
-    vectors: str | None = None
-    characters: CharactersName | None = None
-    pairs: bool | None = None
     pooling: PoolingName | None = None
     categories: str | None = None
-    tokens: TokensName | None = None
-    normal_form: NormalFormName | None = None
-    lowercase: bool | None = None
-    min_count: int | None = None
-    max_vocab: int | None = None
     max_length: int | None = None
-    unknown_rate: float | None = None
     class_weights: ClassWeightsName | None = None
 
     def fit(self, X: Any, y: Any) -> "SequenceClassifier":
@@ -79,8 +61,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         from sklearn.utils import check_consistent_length
 
         self._forget()
-        if y is None:
-            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        self._require(y)
         inputs = read_inputs(self, X, reset=True)
         labels = flat_labels(y)
         check_consistent_length(inputs, labels)

@@ -6,22 +6,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.config import (
-    CharactersName,
-    DistanceName,
-    EmbeddingName,
-    NormalFormName,
-    PoolingName,
-    TokensName,
-)
+from elman.config import DistanceName, PoolingName
 from elman.errors import DataError
 from elman.estimators.reading import read_inputs, training_rows
 from elman.estimators.scikit_learn import RegressorMixin
 from elman.estimators.sequence_estimator import SequenceEstimator
+from elman.estimators.token_settings import TokenSettings
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceRegressor(RegressorMixin, SequenceEstimator):
+class SequenceRegressor(RegressorMixin, TokenSettings, SequenceEstimator):
     """Give each sequence a number, or several.
 
     The parameters are settings of `elman.train`, under the same names (`elman.config.Settings` says what each
@@ -45,21 +39,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     task: ClassVar[str] = "regress"
 
-    bidirectional: bool | None = None
-    embedding: EmbeddingName | None = None
-    embedding_size: int | None = None
-    vectors: str | None = None
-    characters: CharactersName | None = None
-    pairs: bool | None = None
     pooling: PoolingName | None = None
     categories: str | None = None
-    tokens: TokensName | None = None
-    normal_form: NormalFormName | None = None
-    lowercase: bool | None = None
-    min_count: int | None = None
-    max_vocab: int | None = None
     max_length: int | None = None
-    unknown_rate: float | None = None
     loss: DistanceName | None = None
 
     def fit(self, X: Any, y: Any) -> "SequenceRegressor":
@@ -77,8 +59,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         from sklearn.utils import check_array, check_consistent_length
 
         self._forget()
-        if y is None:
-            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        self._require(y)
         inputs = read_inputs(self, X, reset=True)
         y = list(y) if isinstance(y, range) else y
         targets = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")

@@ -212,6 +212,11 @@ class SequenceEstimator(BaseEstimator, ABC):
         for name in [*self._found(), "run_"]:
             self.__dict__.pop(name, None)
 
+    def _require(self, y: Any) -> None:
+        """Refuse to train without targets, in scikit-learn's words."""
+        if y is None:
+            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+
     def _settings(self, **more: Any) -> Settings:
         """Return the parameters that were given, as settings; of `random_state` only `fit` draws a seed."""
         given = {name: plain(value) for name, value in self.get_params(deep=False).items()}

@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from elman.config import CharactersName, EmbeddingName, NormalFormName, TokensName
 from elman.errors import DataError
 from elman.estimators.forms import sort_out
 from elman.estimators.labels import distinct, flat_labels, is_missing, names_of
 from elman.estimators.sequence_estimator import SequenceEstimator
+from elman.estimators.token_settings import TokenSettings
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceTagger(SequenceEstimator):
+class SequenceTagger(TokenSettings, SequenceEstimator):
     """Give each token of a sequence a tag.
 
     The parameters are settings of `elman.train`, under the same names (`elman.config.Settings` says what each
@@ -37,19 +37,7 @@ class SequenceTagger(SequenceEstimator):
 
     task: ClassVar[str] = "tag"
 
-    bidirectional: bool | None = None
-    embedding: EmbeddingName | None = None
-    embedding_size: int | None = None
-    vectors: str | None = None
-    characters: CharactersName | None = None
-    pairs: bool | None = None
     crf: bool | None = None
-    tokens: TokensName | None = None
-    normal_form: NormalFormName | None = None
-    lowercase: bool | None = None
-    min_count: int | None = None
-    max_vocab: int | None = None
-    unknown_rate: float | None = None
 
     def fit(self, X: Any, y: Any) -> "SequenceTagger":
         """Train on lists of tokens and lists of their tags, and return the estimator.
@@ -66,16 +54,11 @@ class SequenceTagger(SequenceEstimator):
         from sklearn.utils import check_consistent_length
 
         self._forget()
-        if y is None:
-            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        self._require(y)
         tokens = self._tokens(X)
         tags = _tag_lists(y)
         check_consistent_length(tokens, tags)
-        for place, (words, row) in enumerate(zip(tokens, tags, strict=True)):
-            if len(words) != len(row):
-                raise DataError(
-                    f"X[{place}] has {len(words)} tokens and y[{place}] {len(row)} tags; give each token one."
-                )
+        _check_lengths(tokens, tags)
         flat = [tag for row in tags for tag in row]
         if not flat:
             raise DataError("y holds no tag; every sequence is empty.")
@@ -108,11 +91,7 @@ class SequenceTagger(SequenceEstimator):
         tags = _tag_lists(y)
         predicted = self.predict(X)
         check_consistent_length(predicted, tags)
-        for place, (said, row) in enumerate(zip(predicted, tags, strict=True)):
-            if len(said) != len(row):
-                raise DataError(
-                    f"X[{place}] has {len(said)} tokens and y[{place}] {len(row)} tags; give each token one."
-                )
+        _check_lengths(predicted, tags)
         pairs = [pair for row in zip(predicted, tags, strict=True) for pair in zip(*row, strict=True)]
         if not pairs:
             raise DataError("X holds no token, so there is nothing to score.")
@@ -136,6 +115,15 @@ class SequenceTagger(SequenceEstimator):
         tags.target_tags.required = True
         tags.target_tags.one_d_labels = False
         return tags
+
+
+def _check_lengths(tokens: Sequence[Sequence[Any]], tags: Sequence[Sequence[Any]]) -> None:
+    """Refuse a sequence with fewer or more tags than tokens."""
+    for place, (words, row) in enumerate(zip(tokens, tags, strict=True)):
+        if len(words) != len(row):
+            raise DataError(
+                f"X[{place}] has {len(words)} tokens and y[{place}] {len(row)} tags; give each token one."
+            )
 
 
 def _tag_lists(y: Any) -> Sequence[list[Any]]:
