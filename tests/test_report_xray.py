@@ -32,6 +32,7 @@ from elman.xray.layer_flow import LayerFlow
 from elman.xray.parameter_flow import ParameterFlow
 from elman.xray.run_xray import RunXray
 from elman.xray.spectrum import LayerSpectra, Spectrum
+from elman.xray.unit_map import measure_units
 
 LARGEST_PAGE = 8_000_000
 
@@ -278,8 +279,12 @@ def large_layer(steps, hidden, rows=8, places=64, lags=1000):
     )
     gradients = {part: draw(rows, steps, dtype=torch.float64) for part in ("hidden", "cell")}
     lag_norms = dict.fromkeys(("state", "hidden", "cell"), norms)
+    numbers = draw(steps, 1, hidden, dtype=torch.float64)
+    maps = {
+        part: measure_units(numbers, numbers - 0.5, torch.tensor([steps]), direction=0) for part in gradients
+    }
     return LayerFlow("rnn", 0, 0, 0, "LSTM", hidden, torch.arange(rows), torch.full((rows,), steps),
-                     gradients, lag_norms, gates, spectra, 0.0, [])  # fmt: skip
+                     gradients, maps, lag_norms, gates, spectra, 0.0, [])  # fmt: skip
 
 
 def test_a_page_of_many_large_layers_over_a_thousand_steps_stays_small_and_says_what_it_left_out():

@@ -115,6 +115,33 @@ def nothing_was_run(browser, path):
         )
 
 
+OVERLAPS = """name => {
+    const texts = [...document.querySelectorAll(`[data-chart=${name}] text`)].filter(
+        text => text.textContent.trim());
+    const meets = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1
+        && b.top < a.bottom - 1;
+    const boxes = texts.map(text => text.getBoundingClientRect());
+    return boxes.flatMap((a, at) => boxes.slice(at + 1).filter(b => meets(a, b)).map(
+        () => texts[at].textContent));
+}"""
+
+
+@pytest.mark.parametrize("kind", ["unit_gradients", "unit_states"])
+def test_maps_over_units_hold_the_numbers_and_have_legible_scales(browser, page, examination, kind):
+    with Visit(browser, page, viewport={"width": 1280, "height": 800}) as visit:
+        wait_until(visit.page, DRAWN)
+        for place, flow in enumerate(examination.layers):
+            name = f"{kind}-{place}"
+            (drawn,) = visit.page.evaluate(
+                "name => document.querySelector(`[data-chart=${name}]`).data", name
+            )
+            assert (len(drawn["y"]), len(drawn["x"])) == (flow.hidden_size, int(flow.lengths.max()))
+            marks = visit.page.locator(f"[data-chart={name}] .colorbar .cbaxis text").all_text_contents()
+            assert len(marks) >= 2 and all(any(sign.isdigit() for sign in mark) for mark in marks)
+            assert visit.page.evaluate(OVERLAPS, name) == []
+        assert visit.complaints == []
+
+
 def test_one_control_moves_all_animated_figures(browser, page):
     records = make_records()
     step = "document.getElementById('step').textContent"

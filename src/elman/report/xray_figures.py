@@ -5,6 +5,7 @@ Shape legend: B batch, T time, H hidden, K lags, N places.
 Each function takes what `elman.xray.examine` found, and returns a figure; see `xray_marks.py`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,15 +26,20 @@ from elman.report.xray_marks import (
     line,
     log_axis,
     rounded,
+    signed_map,
     thin,
 )
 from elman.xray.lag_norms import FORGOTTEN, LagNorms
 from elman.xray.layer_flow import LayerFlow
+from elman.xray.unit_map import UnitMap
 
 MOST_DOTS = 256
 """Eigenvalues of one matrix that are drawn: the largest."""
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
+
+UNIT_CELLS = (100, 80)
+"""Cells of a map over units along and across: two maps for each layer would make a page too large."""
 
 MOST_LINES = 8
 """Layers whose curves stand in one figure."""
@@ -118,9 +124,32 @@ def row_map(flow: LayerFlow) -> Figure:
     steps, cells = block_means(torch.where(is_real, norms, torch.nan)[kept], MOST_COLUMNS)
     rows = [int(row) + 1 for row in flow.rows[kept]]
     drawn = heat_map(steps, rows, cells, words=("step", "row", "|dL/dh<sub>t</sub>|"))
-    if len(rows) <= MOST_LINES:
-        drawn["layout"]["yaxis"] |= {"tickvals": rows}
-    return drawn
+    return _few_marks(drawn)
+
+
+def unit_gradients(flow: LayerFlow) -> Figure:
+    """Return the root-mean-square over the rows of dL/dh_t, by step and by unit."""
+    found = next(iter(flow.unit_maps.values()))
+    steps, units, squares = _blocks(found, found.gradient.square())
+    return _few_marks(
+        heat_map(steps, units, squares.sqrt(), words=("step", "unit", "RMS of dL/dh<sub>t</sub>"))
+    )
+
+
+def unit_states(flow: LayerFlow) -> Figure:
+    """Return the mean over the rows of h_t, by step and by unit."""
+    found = next(iter(flow.unit_maps.values()))
+    words = ("step", "unit", "mean h<sub>t</sub>")
+    return _few_marks(signed_map(*_blocks(found, found.state), words=words))
+
+
+def shared_cells(flow: LayerFlow) -> tuple[int, int]:
+    """Return how many neighbouring steps, and units, share a cell of the maps over units; 1 where none do."""
+    found = next(iter(flow.unit_maps.values()))
+    steps, units = (
+        max(math.ceil(count / most), 1) for count, most in zip(found.state.shape, UNIT_CELLS, strict=True)
+    )
+    return steps * found.steps_a_cell, units * found.units_a_cell
 
 
 def gate_gradients(flow: LayerFlow) -> Figure:
@@ -230,6 +259,26 @@ def influence_line(name: str, norms: LagNorms, look: tuple[int, int]) -> dict[st
     lag = norms.memory_horizon
     words = f"{name}: beyond the data" if lag is None else f"{name}: {lag} steps"
     return line(words, [int(lag) for lag in norms.lags[kept]], own, look)
+
+
+def _blocks(found: UnitMap, values: Tensor) -> tuple[list[Any], list[Any], Tensor]:
+    """Give steps and units, counted from 1, and the mean of neighbouring cells, [units, steps]."""
+    cells = block_means(values.t(), UNIT_CELLS[0])[1]
+    cells = block_means(cells.t(), UNIT_CELLS[1])[1].t()
+    places = [
+        block_means(middles.unsqueeze(0) + 1, most)[1].squeeze(0).tolist()
+        for middles, most in zip((found.steps, found.units), UNIT_CELLS, strict=True)
+    ]
+    steps, units = ([int(place) if place % 1 == 0 else place for place in along] for along in places)
+    return steps, units, cells
+
+
+def _few_marks(drawn: Figure) -> Figure:
+    """Mark every row or unit where there are few, and no halves between them."""
+    places = drawn["data"][0]["y"]
+    if len(places) <= MOST_LINES:
+        drawn["layout"]["yaxis"] |= {"tickvals": places}
+    return drawn
 
 
 def _band(norms: LagNorms) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,9 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SCALE = "Cividis"
 """Colours of heat maps: read alike with and without colour blindness (Nunez, Anderton and Renslow 2018)."""
 
+SIGNED_SCALE = [[0.0, "#d55e00"], [0.5, "#ffffff"], [1.0, "#0072b2"]]
+"""Colours of numbers with a sign, white at zero: those of the tokens."""
+
 MOST_POINTS = 400
 """Points of one curve."""
 
@@ -194,28 +197,46 @@ def heat_map(x: Sequence[Any], y: Sequence[Any], values: Tensor, *, words: tuple
     # A zero is smaller than all that can be told apart: the darkest colour, not the grey of what is missing.
     logs = torch.where(values == 0, low, logs)
     marks, ticks = log_ticks(low, top)
-    trace = {
-        "type": "heatmap",
-        "x": list(x),
-        "y": list(y),
-        "z": [[None if value is None else round(value, 2) for value in row] for row in rounded(logs)],
-        "zmin": low,
-        "zmax": top if top > low else low + 1,
-        "colorscale": SCALE,
-        "hoverongaps": False,
-        "hovertemplate": f"{words[0]} %{{x}}, {words[1]} %{{y}}<br>10<sup>%{{z}}</sup><extra></extra>",
-        "colorbar": {
-            "tickvals": marks,
-            "ticktext": ticks,
-            "title": {"text": words[2], "side": "right", "font": {"size": 13}},
-            "thickness": 12,
-            "outlinewidth": 0,
-        },
-    }
+    z = [[None if value is None else round(value, 2) for value in row] for row in rounded(logs)]
+    hover = f"{words[0]} %{{x}}, {words[1]} %{{y}}<br>10<sup>%{{z}}</sup><extra></extra>"
+    look = {"zmin": low, "zmax": top if top > low else low + 1, "colorscale": SCALE, "hovertemplate": hover}
+    return _map(x, y, z, look, {"tickvals": marks, "ticktext": ticks}, words)
+
+
+def signed_map(x: Sequence[Any], y: Sequence[Any], values: Tensor, *, words: tuple[str, str, str]) -> Figure:
+    """Return a map of numbers with a sign, white at zero and as far to both sides; grey where there is none.
+
+    Args:
+        x, y: places along and across.
+        values [len(y), len(x)]: NaN where nothing was measured.
+        words: along, across, and what is coloured.
+    """
+    known = values[torch.isfinite(values)].abs()
+    far = float(known.max()) if len(known) and bool(known.max() > 0) else 1.0
+    # A hundredth of the largest: finer than colours can be told apart, and the page stays small.
+    digits = 1 - math.floor(math.log10(far))
+    z = [[None if value is None else round(value, digits) for value in row] for row in rounded(values)]
+    hover = f"{words[0]} %{{x}}, {words[1]} %{{y}}<br>%{{z}}<extra></extra>"
+    look = {"zmin": -far, "zmax": far, "colorscale": SIGNED_SCALE, "hovertemplate": hover}
+    return _map(x, y, z, look, {}, words)
+
+
+def _map(
+    x: Sequence[Any],
+    y: Sequence[Any],
+    z: Sequence[Any],
+    look: dict[str, Any],
+    marks: dict[str, Any],
+    words: tuple[str, str, str],
+) -> Figure:
+    """Give a heat map: its numbers, colours, and the marks and the words beside its colours."""
+    title = {"text": words[2], "side": "right", "font": {"size": 13}}
+    bar = marks | {"title": title, "thickness": 12, "outlinewidth": 0}
+    trace = {"type": "heatmap", "x": list(x), "y": list(y), "z": z, "hoverongaps": False, "colorbar": bar}
     axes = {
         name: axis(word) | {"showgrid": False} for name, word in zip(("xaxis", "yaxis"), words, strict=False)
     }
-    return {"data": [trace], "layout": axes | {"hovermode": "closest"}}
+    return {"data": [trace | look], "layout": axes | {"hovermode": "closest"}}
 
 
 def figure(traces: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any]) -> Figure:

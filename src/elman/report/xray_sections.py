@@ -99,6 +99,7 @@ def layer_section(place: int, name: str, flow: LayerFlow, figures: Mapping[str, 
         "{band}": "The band holds the middle eight tenths of the places.",
         "{norm}": "spectral norm, the most that it can become,",
         "{statement}": _largest(flow),
+        "{cells}": _shared(flow),
     }
     if not norms.is_exact:
         said["{band}"] = "The norms are estimates; the band is their 95 % interval."
@@ -109,7 +110,7 @@ def layer_section(place: int, name: str, flow: LayerFlow, figures: Mapping[str, 
             continue
         words = READ[kind]
         for hole, text in said.items():
-            words = words.replace(hole, text)
+            words = words.replace(hole, text).replace("  ", " ")
         pieces.append(_figure(f"{kind}-{place}", title, f"{title}, {name}: see the words below.", words))
     dead = [len(gate.dead) for gate in flow.gates if gate.dead]
     facts = [f"{flow.mode}, {flow.hidden_size} units, {len(flow.rows)} rows"]
@@ -125,6 +126,13 @@ def _largest(flow: LayerFlow) -> str:
     gate, found = max(flow.spectra.recurrent.items(), key=lambda pair: pair[1].radius)
     several = len(flow.spectra.recurrent) > 1
     return f"Of the {gate.replace('_', ' ')}: {found.statement}" if several else found.statement
+
+
+def _shared(flow: LayerFlow) -> str:
+    """Say how many steps and units share a cell of the maps; nothing where each has its own."""
+    counts = zip(figures_of.shared_cells(flow), ("steps", "units"), strict=True)
+    words = [f"{count} neighbouring {name}" for count, name in counts if count > 1]
+    return f"Each cell is the mean over {' and '.join(words)}." if words else ""
 
 
 def parameters_section(parameters: Sequence[ParameterFlow]) -> Html:

@@ -26,6 +26,16 @@ READ = {
         "The norm of dL/dh_t of each row of the batch. Columns that are dark in all rows are steps from "
         "which nothing is learned; grey lies beyond a row's end. Werbos 1990; Pascanu et al. 2013."
     ),
+    "unit_gradients": (
+        "The root-mean-square over the rows of dL/dh_t, for every step and unit; padding counts for nothing. "
+        "Dark columns are steps from which nothing is learned, dark lines units that learn nothing at any "
+        "step. {cells} Werbos 1990; Hochreiter 1991."
+    ),
+    "unit_states": (
+        "The mean over the rows of h_t, for the same steps and units; the colours end at the largest. A line "
+        "of one colour is a unit that hardly moves, one whose colour changes follows the steps. {cells} "
+        "Karpathy, Johnson and Fei-Fei 2015."
+    ),
     "lag_curve": (
         "Influence by lag for each part of the state; of an LSTM the cell is what should last. {band} "
         "Hochreiter and Schmidhuber 1997; Pascanu et al. 2013."
@@ -63,6 +73,8 @@ READ = {
 TITLES = {
     "lag_map": "Influence over time and lag",
     "row_map": "Gradient over time, row by row",
+    "unit_gradients": "Gradient over time, unit by unit",
+    "unit_states": "State over time, unit by unit",
     "lag_curve": "Influence by lag",
     "gate_gradients": "Gradient at the gates",
     "gate_units": "How open the gates stand",

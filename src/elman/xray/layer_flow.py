@@ -23,6 +23,7 @@ from elman.xray.lyapunov import lyapunov_exponents
 from elman.xray.passes import Pass
 from elman.xray.rerun import Scan, rerun, rerun_dtype, turn
 from elman.xray.spectrum import EXACT_UP_TO, LayerSpectra, jacobian_spectra, recurrent_spectra
+from elman.xray.unit_map import UnitMap, measure_units
 
 BUDGET = 2**29
 """Bytes that the tensors of one layer over time may take together: 512 MiB."""
@@ -62,6 +63,8 @@ class LayerFlow:
         rows [B]: which rows of the batch these are.
         lengths [B]: their real steps.
         gradient_norms: of each part of the state ("hidden", "cell"), |dL/ds_t| [B, T]; zero in the padding.
+        unit_maps: of each part, dL/ds_t (root-mean-square over the rows) and mean s_t of every unit at every
+            step, padding left out; see `UnitMap`.
         lag_norms: by part of the state; see `LagNorms`.
         gates: in the order of `cells.CELLS`.
         spectra: of the weights and of the Jacobians.
@@ -78,6 +81,7 @@ class LayerFlow:
     rows: Tensor
     lengths: Tensor
     gradient_norms: dict[str, Tensor]
+    unit_maps: dict[str, UnitMap]
     lag_norms: dict[str, LagNorms]
     gates: list[Gate]
     spectra: LayerSpectra
@@ -155,10 +159,11 @@ def _measure(
     gate_norms, inputs = gate_gradients(linear, scan, totals)
     if direction:
         gate_norms = torch.stack([turn(norms, one.lengths) for norms in gate_norms])
-    norms = {}
-    for name, part in zip(one.cell.state, totals, strict=True):
+    norms, maps = {}, {}
+    for name, part, state in zip(one.cell.state, totals, scan.after, strict=True):
         found = torch.where(scan.real, part.norm(dim=-1), 0.0)
         norms[name] = (turn(found, one.lengths) if direction else found).t().cpu()
+        maps[name] = measure_units(part, state, one.lengths, direction=direction)
     lags, lag_notes = _lag_norms(linear, one, direction, choices)
     spectra, spectrum_notes = _spectra(linear, one, direction, choices)
     flow = LayerFlow(
@@ -171,6 +176,7 @@ def _measure(
         place.rows,
         one.lengths,
         norms,
+        maps,
         _named_rows(lags, place.rows),
         measure_gates(scan, gate_norms),
         _with_rows(spectra, place.rows),
