@@ -116,6 +116,49 @@ def test_other_examples_are_said(tmp_path, pair):
     assert not compare(*pair).notes
 
 
+def parts(valid, test):
+    return {"train": {"examples": 9}, "valid": {"sha256": valid}, "test": {"sha256": test}}
+
+
+@pytest.mark.parametrize(
+    ("others", "leader", "stars"),
+    [
+        (("v", "t"), "A leads: accuracy on the test part", {"test", "valid"}),
+        (("w", "t"), "A leads: accuracy on the test part", {"test"}),
+        (("v", "u"), "B leads: accuracy on the validation part", {"valid"}),
+        (("w", "u"), "No run leads: the test and validation parts hold other examples", set()),
+    ],
+)
+def test_no_run_leads_on_a_part_that_holds_other_examples(tmp_path, others, leader, stars):
+    one = write_run(tmp_path / "one", valid=0.7, test=0.8, data=parts("v", "t"))
+    two = write_run(tmp_path / "two", valid=0.9, test=0.6, data=parts(*others))
+    shown = compare(one, two)
+    assert shown.verdict().startswith(leader)
+    for part, words in (("test", "test"), ("valid", "validation")):
+        assert any(row.best for row in shown.score_rows(part)) == (part in stars)
+        said = [note for note in shown.notes if note.startswith(f"the {words} parts hold other examples")]
+        assert len(said) == (part not in stars)
+    assert leader in str(shown) and leader in make_page(shown)
+
+
+def test_a_run_without_scores_keeps_the_others_from_nothing(tmp_path):
+    one = write_run(tmp_path / "one", valid=0.7, test=0.8, data=parts("v", "t"))
+    two = write_run(tmp_path / "two", valid=0.9, test=0.6, data=parts("v", "t"))
+    going = write_run(tmp_path / "three", finished=False, data=parts("other", "other"))
+    assert compare(one, two, going).verdict().startswith("A leads")
+
+
+def test_seeds_that_split_the_data_in_another_way_name_no_leader(tmp_path):
+    for seed in (0, 1):
+        elman.train(
+            task="classify", train=mood_rows(60), hidden_size=4, epochs=1, threads=1, seed=seed,
+            out=str(tmp_path / str(seed)),
+        )  # fmt: skip
+    shown = elman.compare(tmp_path / "0", tmp_path / "1")
+    assert shown.verdict().startswith("No run leads: the validation parts")
+    assert "*" not in str(shown)
+
+
 def test_curves_hold_every_epoch_of_every_run(pair):
     charts = make_charts(compare(*pair))
     for chart in charts.values():

@@ -4,7 +4,6 @@ Only the small files of a run folder are read, no weights. Runs that are not fin
 have gaps.
 """
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -12,53 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from elman.comparison_page import make_page
+from elman.contestant import Contestant, read_contestant
 from elman.errors import ConfigError
 from elman.metrics import SMALLER_IS_BETTER
 from elman.report import write_page
-from elman.run_folder import read_config, read_journal, read_json
 from elman.tables import FRACTIONS, clock, fit, format_metric, is_number, sparkline, text_table
-
-OWN_TO_A_RUN = frozenset({"out", "resume", "max_minutes"})
-"""Settings in which two runs of the same thing differ."""
 
 WIDEST_VALUE = 26
 """Cells that a setting's value or a folder's name takes in a column."""
 
 PARTS = {"test": "test", "valid": "validation"}
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A run as it is compared.
-
-    Args:
-        letter: what it is called in tables and pictures: A, B, ...
-        folder: where it lies, as it was named.
-        task: the name of its task.
-        state: "finished", or how far it came.
-        settings: all settings with what was chosen, but for those that are its own.
-        versions: of what made it.
-        data: counts and fingerprints of each part.
-        result: as in `result.json`; empty while it is not finished.
-        history: the rows of `metrics.jsonl`.
-        speed: sequences a second, the median over epochs; None where none is known.
-    """
-
-    letter: str
-    folder: str
-    task: str
-    state: str
-    settings: dict[str, Any]
-    versions: dict[str, str]
-    data: dict[str, Any]
-    result: dict[str, Any]
-    history: list[dict[str, Any]]
-    speed: float | None
-
-    def score(self, part: str, metric: str) -> float | None:
-        """Return a metric of a part; None where it was not measured."""
-        value = (self.result.get(part) or {}).get(metric)
-        return value if is_number(value) else None
 
 
 @dataclass(frozen=True)
@@ -110,7 +72,10 @@ class Comparison:
         return rows
 
     def score_rows(self, part: str) -> list[Row]:
-        """Return every metric of a part ("test" or "valid"), the main one's baseline below it."""
+        """Return every metric of a part ("test" or "valid"), the main one's baseline below it.
+
+        Where the part holds other examples in one run than in another, none leads.
+        """
         names = dict.fromkeys(
             name
             for run in self.runs
@@ -120,8 +85,8 @@ class Comparison:
         rows = []
         for name in sorted(names, key=lambda name: name != self.metric):
             values = [run.score(part, name) for run in self.runs]
-            rows.append(Row(_words(name), [format_metric(name, value, 2) for value in values],
-                            _leading(name, values)))  # fmt: skip
+            best = () if part in _different_parts(self.runs) else _leading(name, values)
+            rows.append(Row(_words(name), [format_metric(name, value, 2) for value in values], best))
             if name == self.metric:
                 rows.append(Row("its baseline", [self._baseline(run, part) for run in self.runs]))
         return rows
@@ -157,10 +122,16 @@ class Comparison:
     def verdict(self) -> str:
         """Return which run is best, in one sentence.
 
-        The test part is spoken of where all runs that have scores have one.
+        The test part is spoken of where all runs that have scores have one, and the same one; otherwise the
+        validation part, if that is the same. Scores on other examples name no leader.
         """
         scored = [run for run in self.runs if run.result]
-        part = "test" if all(run.result.get("test") for run in scored) else "valid"
+        parts = ["test", "valid"] if all(run.result.get("test") for run in scored) else ["valid"]
+        different = _different_parts(self.runs)
+        part = next((part for part in parts if part not in different), None)
+        if part is None:
+            where = " and ".join(PARTS[part] for part in parts)
+            return f"No run leads: the {where} parts hold other examples in one run than in another."
         found = [(run, run.score(part, self.metric)) for run in scored]
         known = [(run, value) for run, value in found if value is not None]
         if len(known) < 2:
@@ -265,7 +236,7 @@ def compare(*folders: str | Path) -> Comparison:
     for one, again in combinations(folders, 2):
         if Path(one).resolve() == Path(again).resolve():
             raise ConfigError(f"{again} is named twice; name each run once.")
-    runs = [_read(str(folder), place) for place, folder in enumerate(folders)]
+    runs = [read_contestant(str(folder), place) for place, folder in enumerate(folders)]
     other = next((run for run in runs if run.task != runs[0].task), None)
     if other is not None:
         raise ConfigError(
@@ -273,41 +244,6 @@ def compare(*folders: str | Path) -> Comparison:
             "scores mean different things; name runs of one task."
         )
     return Comparison(runs, _metric(runs), _notes(runs))
-
-
-def _read(folder: str, place: int) -> Contestant:
-    path = Path(folder)
-    config = read_config(path)
-    result = read_json(path / "result.json") if (path / "result.json").exists() else {}
-    history = read_journal(path / "metrics.jsonl")
-    timing = read_journal(path / "timing.jsonl")
-    chosen = config.get("chosen") or config.get("settings") or {}
-    speeds = [row["sequences_per_second"] for row in timing if is_number(row.get("sequences_per_second"))]
-    planned = chosen.get("epochs")
-    begun = f"unfinished, {len(history)} of {planned} epochs" if planned else "not begun"
-    return Contestant(
-        letter=_letter(place),
-        folder=folder,
-        task=str(chosen.get("task")),
-        state="finished" if result else begun,
-        settings={name: value for name, value in chosen.items() if name not in OWN_TO_A_RUN},
-        versions=config.get("versions") or {},
-        data=config.get("data") or {},
-        result=result,
-        history=history,
-        speed=statistics.median(speeds) if speeds else None,
-    )
-
-
-def _letter(place: int) -> str:
-    """Return A, B, ... Z, AA, AB, ...
-
-    Example:
-        >>> _letter(0), _letter(25), _letter(26)
-        ('A', 'Z', 'AA')
-    """
-    first, last = divmod(place, 26)
-    return (_letter(first - 1) if first else "") + chr(ord("A") + last)
 
 
 def _metric(runs: Sequence[Contestant]) -> str:
@@ -322,13 +258,26 @@ def _metric(runs: Sequence[Contestant]) -> str:
     return "loss"
 
 
+def _different_parts(runs: Sequence[Contestant]) -> list[str]:
+    """Return the parts that hold other examples in one run than in another, by their fingerprints.
+
+    Only runs that were scored on a part count; an older folder may have no fingerprint.
+    """
+    found = []
+    for part in PARTS:
+        scored = [run for run in runs if run.result.get(part)]
+        if len({(run.data.get(part) or {}).get("sha256") for run in scored} - {None}) > 1:
+            found.append(part)
+    return found
+
+
 def _notes(runs: Sequence[Contestant]) -> list[str]:
     """Return what makes scores hard to compare: other examples, other metrics, missing parts."""
-    notes = []
-    for part, words in PARTS.items():
-        prints = {(run.data.get(part) or {}).get("sha256") for run in runs} - {None}
-        if len(prints) > 1:
-            notes.append(f"the {words} parts hold other examples, so their scores are not of the same thing")
+    notes = [
+        f"the {PARTS[part]} parts hold other examples, so their scores are not of the same thing and no run "
+        "leads there"
+        for part in _different_parts(runs)
+    ]
     metrics = sorted({str(run.result["metric"]) for run in runs if run.result.get("metric")})
     if len(metrics) > 1:
         notes.append(f"weights were picked by different metrics: {', '.join(metrics)}")
