@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from elman.comparison_page import make_page
+from elman.comparison_xray import examine_runs, xray_json, xray_lines
 from elman.contestant import Contestant, read_contestant
 from elman.errors import ConfigError
 from elman.metrics import SMALLER_IS_BETTER
 from elman.report import write_page
+from elman.run_xray import ROWS
 from elman.tables import FRACTIONS, clock, fit, format_metric, is_number, sparkline, text_table
+from elman.xray.run_xray import RunXray
 
 WIDEST_VALUE = 26
 """Cells that a setting's value or a folder's name takes in a column."""
@@ -46,11 +49,13 @@ class Comparison:
         runs: in the order they were named.
         metric: the metric that is spoken of.
         notes: what makes the runs hard to compare.
+        xrays: of each run on the same rows, in their order; none where they were not asked for.
     """
 
     runs: list[Contestant]
     metric: str
     notes: list[str] = field(default_factory=list)
+    xrays: list[RunXray] = field(default_factory=list)
 
     def differing_settings(self) -> dict[str, list[Any]]:
         """Return the settings whose values differ, with the value of each run; None where it has none."""
@@ -111,6 +116,10 @@ class Comparison:
             Row("sequences a second", [f"{run.speed:,.0f}" if run.speed else "–" for run in runs]),
         ]
 
+    def xray_rows(self) -> list[Row]:
+        """Return what was seen inside the runs: what each layer remembers, what ails them."""
+        return [Row(name, values) for name, values in xray_lines(self.xrays)] if self.xrays else []
+
     def curve(self, run: Contestant, part: str, metric: str) -> tuple[list[int], list[float | None]]:
         """Return a metric over a run's epochs: the epochs, and its values."""
         values = [(row.get(part) or {}).get(metric) for row in run.history]
@@ -155,6 +164,7 @@ class Comparison:
             "metric": self.metric,
             "settings": self.differing_settings(),
             "notes": self.notes,
+            "xray": xray_json(self.xrays) if self.xrays else None,
             "runs": [
                 {
                     "letter": run.letter,
@@ -181,6 +191,7 @@ class Comparison:
             ("test", self.score_rows("test")),
             ("validation", self.score_rows("valid")),
             ("run", self.size_rows()),
+            ("x-ray", self.xray_rows()),
         ):
             if rows:
                 cells = [[row.name, *(_marked(row, place) for place in range(len(letters)))] for row in rows]
@@ -213,14 +224,21 @@ class Comparison:
         write_page(path, make_page(self), "name another file with --output")
 
 
-def compare(*folders: str | Path) -> Comparison:
+def compare(
+    *folders: str | Path, xray: bool = False, data: Any = None, rows: int | None = None
+) -> Comparison:
     """Return runs of one task side by side: settings that differ, scores, sizes, speed, learning curves.
 
     Args:
         folders: two or more run folders; finished or not.
+        xray: look inside each model too, on the same rows.
+        data: a labelled file or labelled rows for that; None: the validation part that the runs share.
+        rows: examples of it to look at, at most; None: 16.
 
     Raises:
-        ConfigError: fewer than two, one of them twice, or runs of different tasks.
+        ConfigError: fewer than two, one of them twice, or runs of different tasks; data or rows without xray,
+            or runs that share no validation part.
+        DataError: that part cannot be read any more.
         RunError, CheckpointError: a folder holds no run, or a damaged one.
 
     Example:
@@ -228,6 +246,11 @@ def compare(*folders: str | Path) -> Comparison:
         Traceback (most recent call last):
         elman.errors.ConfigError: one run is named; expected two or more to compare: elman compare RUN RUN ...
     """
+    if not xray and (data is not None or rows is not None):
+        raise ConfigError(
+            "data and rows say what the models read while they are looked into; ask for that with --xray "
+            "(from Python: xray=True), or leave them out."
+        )
     if len(folders) < 2:
         raise ConfigError(
             f"{'one run' if folders else 'no run'} is named; expected two or more to compare: "
@@ -243,7 +266,8 @@ def compare(*folders: str | Path) -> Comparison:
             f"{runs[0].folder} is of the task {runs[0].task} and {other.folder} of {other.task}, whose "
             "scores mean different things; name runs of one task."
         )
-    return Comparison(runs, _metric(runs), _notes(runs))
+    xrays, notes = examine_runs(runs, data, ROWS if rows is None else rows) if xray else ([], [])
+    return Comparison(runs, _metric(runs), _notes(runs) + notes, xrays)
 
 
 def _metric(runs: Sequence[Contestant]) -> str:

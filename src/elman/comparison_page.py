@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from elman.report import whole_page
 from elman.report.markup import Html, attribute, cell, chart, join, row, safe, section, table
+from elman.report.xray_compare import comparison_figures, comparison_places
 from elman.tables import FRACTIONS
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 COLOURS = ["#4477aa", "#ee6677", "#228833", "#b8860b", "#0097a7", "#aa3377", "#777777"]
 """Near Paul Tol's bright scheme, told apart with colour-blind eyes too, and dark enough on white."""
+
+SHOWN_FIGURES = ("gradients", "influence", "spectrum")
+"""Figures of the X-rays; the loss stands among the learning curves."""
 
 DASHES = ["solid", "dash", "dot"]
 """Of the second and third seven runs."""
@@ -39,8 +43,22 @@ def make_page(comparison: "Comparison") -> Html:
         section("Settings that differ", _rows(comparison, comparison.setting_rows(), "Settings")),
         section("Size and speed", _rows(comparison, comparison.size_rows(), "Size and speed")),
     ]
+    figures = comparison_figures(comparison.xrays, SHOWN_FIGURES)
+    if comparison.xrays:
+        sections.insert(3, _xray(comparison, figures))
     style = join(f"\n:root {{ --run-{place}: {colour}; }}" for place, colour in enumerate(COLOURS))
-    return whole_page("Runs side by side: elman", header, sections, charts, style)
+    return whole_page("Runs side by side: elman", header, sections, charts, style, figures)
+
+
+def _xray(comparison: "Comparison", figures: Mapping[str, Any]) -> Html:
+    """Return what was seen inside the runs, in numbers and in one figure each."""
+    said = (
+        f"All runs read the same rows: {comparison.xrays[0].data}. The first-step gradient is a share of the "
+        "largest; the spectral radius is that of the recurrent weights (of gates, the candidate's)."
+    )
+    places = comparison_places(figures)
+    body = f'{_rows(comparison, comparison.xray_rows(), "X-ray")}<div class="columns">{places}</div>'
+    return section("What goes on inside", Html(body), said)
 
 
 def make_charts(comparison: "Comparison") -> dict[str, Any]:

@@ -199,7 +199,7 @@ class Run:
         Args:
             data: a path, or pairs, dicts or a data frame with the columns of the training data.
         """
-        return score(self.task, self.model, self.baseline, self._examples(data))
+        return score(self.task, self.model, self.baseline, self.examples(data))
 
     def xray(self, data: Any = None, *, rows: int = ROWS) -> RunXray:
         """Look inside the model while it reads a few examples, and say what ails it.
@@ -212,7 +212,7 @@ class Run:
             DataError: the run's own data are not there any more.
             ConfigError: a layer cannot be looked at.
         """
-        examples = self.held_out if data is None else self._examples(data)
+        examples = self.held_out if data is None else self.examples(data)
         return examine_run(
             self.task,
             self.model.eval(),
@@ -223,7 +223,7 @@ class Run:
             rows=rows,
         )
 
-    def _examples(self, data: Any) -> Sequence[Example]:
+    def examples(self, data: Any) -> Sequence[Example]:
         """Return labelled examples from a file or rows."""
         kind = str(self.chosen.kind) if isinstance(self.task, Generate) else self.task.inputs.kind
         return read_part(self.chosen, data, kind=kind, clock=self._clock).examples

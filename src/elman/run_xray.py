@@ -139,16 +139,32 @@ def choose_batch(task: Task, examples: Sequence[Example], rows: int) -> Batch:
     if task.is_stream:
         pieces = order[0]
         return batches.batch([pieces[place] for place in spread(len(pieces), rows)])
-    numbers = sorted(row for batch in order for row in batch)
-    encoded = getattr(batches, "encoded", [])
-    if encoded:
-        numbers = [row for row in numbers if _is_known(encoded[row]) and encoded[row].length]
+    numbers = [row for row in sorted(row for batch in order for row in batch) if _may_be_seen(batches, row)]
     if not numbers:
         raise DataError(
             "none of the examples can be looked at: they are empty, or have no target that training saw; "
             "give a labelled file like that of the training."
         )
     return batches.batch([numbers[place] for place in spread(len(numbers), rows)])
+
+
+def known_rows(task: Task, examples: Sequence[Example]) -> list[int] | None:
+    """Return the places of the examples that a model can be looked at on; None where it cuts its own windows.
+
+    Of a running text and of forecasts the rows of a batch are no examples, but windows of them.
+    """
+    if task.is_stream or isinstance(task, Forecast):
+        return None
+    batches = task.batches(examples)
+    if len(getattr(batches, "encoded", [])) != len(examples):
+        return None
+    return [row for row in range(len(examples)) if _may_be_seen(batches, row)]
+
+
+def _may_be_seen(batches: Any, row: int) -> bool:
+    """Whether a row has steps, and a target that the model knows."""
+    encoded = getattr(batches, "encoded", [])
+    return not encoded or bool(_is_known(encoded[row]) and encoded[row].length)
 
 
 def _is_known(row: Any) -> bool:

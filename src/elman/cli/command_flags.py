@@ -114,14 +114,22 @@ class Compare:
     As in:
       elman compare runs/gru runs/lstm
       elman compare runs/* --output compare.html
+      elman compare runs/rnn runs/lstm --xray --data dev.csv
 
     Args:
         runs: Folders of two or more runs.
+        xray: Look inside each model too, all on the same rows: how far back it remembers, how much of the
+            gradient reaches the first step, the spectral radius, and what ails it.
+        data: Labelled file for --xray (default: the validation part that the runs share).
+        rows: Rows of it to look at (default: 16).
         output: Write a page that stands alone to this file.
         json: Print one JSON object and nothing else.
     """
 
     runs: Annotated[Positional[tuple[str, ...]], arg(metavar="RUN RUN ...", help_behavior_hint="")] = ()
+    xray: Annotated[bool, FlagCreatePairsOff, arg(help_behavior_hint="")] = False
+    data: Annotated[str, arg(metavar="FILE", help_behavior_hint="")] = ""
+    rows: Annotated[int | None, arg(metavar="INT", help_behavior_hint="")] = None
     output: Annotated[str, arg(metavar="FILE.html", help_behavior_hint="")] = ""
     json: Json = False
 
@@ -207,7 +215,7 @@ USAGE = {
     "predict": 'elman predict RUN "a text", or elman predict RUN --data FILE',
     "generate": 'elman generate RUN --prompt "a text"',
     "info": "elman info RUN",
-    "compare": "elman compare RUN RUN ...",
+    "compare": "elman compare RUN RUN ... [--xray]",
     "xray": "elman xray RUN --data FILE",
     "demo": "elman demo [NAME]",
     "bench": "elman bench [--quick]",

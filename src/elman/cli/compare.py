@@ -13,7 +13,7 @@ def compare(arguments: Sequence[str]) -> int:
     wanted = read_command(Compare, arguments, "compare")
     from elman import comparison
 
-    shown = comparison.compare(*wanted.runs)
+    shown = comparison.compare(*wanted.runs, xray=wanted.xray, data=wanted.data or None, rows=wanted.rows)
     if wanted.output:
         shown.write_page(wanted.output)
         print(f"{len(shown.runs)} runs side by side in {wanted.output}", file=sys.stderr)

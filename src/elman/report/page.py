@@ -136,7 +136,12 @@ def page_header(kicker: str, title: str, verdict: str) -> Html:
 
 
 def whole_page(
-    title: str, header: Html, sections: Sequence[Html], charts: Mapping[str, Any], style: str = ""
+    title: str,
+    header: Html,
+    sections: Sequence[Html],
+    charts: Mapping[str, Any],
+    style: str = "",
+    figures: Mapping[str, Any] | None = None,
 ) -> Html:
     """Return a page that stands alone, with everything it needs inside it.
 
@@ -146,10 +151,16 @@ def whole_page(
         sections: finished, one below the other.
         charts: what `report_assets/charts.js` draws, by name.
         style: more CSS of our own.
+        figures: of X-rays, what `report_assets/xray.js` draws, by name; with them the page is light always.
     """
     # Here and not above: reading scores or predicting needs no plotly, which takes its time to import.
     from plotly.offline import get_plotlyjs
 
+    inside = Html("")
+    if figures:
+        style = f"{_asset('xray.css')}{style}"
+        data = f'<script type="application/json" id="figures">{embed(figures)}</script>'
+        inside = Html(f"{data}\n<script>\n{_asset('xray.js')}</script>\n")
     return join([
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n',
@@ -162,7 +173,8 @@ def whole_page(
         "<footer>This page stands alone: it needs no network, and sends nothing anywhere.",
         "<noscript> The charts need JavaScript; their numbers stand in the tables too.</noscript></footer>\n",
         f'<script type="application/json" id="charts">{embed(charts)}</script>\n',
-        f"<script>{get_plotlyjs()}</script>\n<script>\n{_asset('charts.js')}</script>\n</body>\n</html>\n",
+        f"<script>{get_plotlyjs()}</script>\n<script>\n{_asset('charts.js')}</script>\n",
+        inside, "</body>\n</html>\n",
     ])  # fmt: skip
 
 

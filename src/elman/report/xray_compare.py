@@ -4,7 +4,7 @@ Networks may differ in everything, the length of their sequences too; so gradien
 largest value, and counted from the end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,25 +60,39 @@ def comparison(xrays: Sequence[RunXray], name: str) -> Figure:
     return COMPARISONS[name][0](xrays)
 
 
+def comparison_figures(xrays: Sequence[RunXray], names: Sequence[str] | None = None) -> dict[str, Figure]:
+    """Return the figures that have anything to show; all of `COMPARISONS` where no names are given.
+
+    Example:
+        >>> comparison_figures([])
+        {}
+    """
+    figures = {name: comparison(xrays, name) for name in names or COMPARISONS}
+    return {name: drawn for name, drawn in figures.items() if drawn["data"]}
+
+
+def comparison_places(figures: Mapping[str, Figure]) -> Html:
+    """Return where the figures are drawn, with the words below them."""
+    return join(
+        Html(f"<div>{chart(name, title, f'{title}, a curve for each network.')}{note(words)}</div>")
+        for name, (_, title, words) in COMPARISONS.items()
+        if name in figures
+    )
+
+
 def write_comparison(xrays: Sequence[RunXray], path: str | Path) -> None:
     """Write a page with all figures that the X-rays can be compared by.
 
     Raises:
         RunError: the file cannot be written.
     """
-    figures = {name: comparison(xrays, name) for name in COMPARISONS}
-    figures = {name: drawn for name, drawn in figures.items() if drawn["data"]}
-    places = [
-        Html(f"<div>{chart(name, title, f'{title}, a curve for each network.')}{note(words)}</div>")
-        for name, (_, title, words) in COMPARISONS.items()
-        if name in figures
-    ]
+    figures = comparison_figures(xrays)
     tables = [
         section(xray.run_name, layers_table(xray.examination.layers), f"loss {xray.examination.loss:.4g}")
         for xray in xrays
     ]
     names = " · ".join(xray.run_name for xray in xrays)
-    drawn = section("Side by side", Html(f'<div class="columns">{join(places)}</div>'))
+    drawn = section("Side by side", Html(f'<div class="columns">{comparison_places(figures)}</div>'))
     write_text(document("X-rays compared", str(attribute(names)), [drawn, *tables], figures), path)
 
 

@@ -61,8 +61,8 @@
   }
 
   function draw(place) {
-    if (!place.clientWidth) return;
     var chart = charts[place.dataset.chart];
+    if (!chart || !place.clientWidth) return;  // figures of an X-ray are drawn by xray.js
     Plotly.react(place, traces(chart), layout(chart, place), { displayModeBar: false });
   }
 
