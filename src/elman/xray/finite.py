@@ -1,4 +1,4 @@
-"""FINITE: find the tensor of a batch that holds NaN or infinity, and say which it is."""
+"""FINITE: which tensor of a batch holds NaN or infinity; and norms whose squares are out of range."""
 
 from __future__ import annotations
 
@@ -60,3 +60,20 @@ def _tensors(value: Any, place: str) -> Iterator[tuple[str, Tensor]]:
     elif isinstance(value, SimpleNamespace):
         for key, item in vars(value).items():
             yield from _tensors(item, f"{place}.{key}")
+
+
+def norms(value: Tensor) -> Tensor:
+    """Return the root of the sum of squares over the last dimension, where squares are out of range too.
+
+    What is itself out of range, or came of it (inf - inf is NaN), is infinite.
+
+    Example:
+        >>> norms(torch.tensor([[3e200, 4e200], [3e-200, 4e-200], [1.0, torch.nan]], dtype=torch.float64))
+        tensor([5.0000e+200, 5.0000e-200,         inf], dtype=torch.float64)
+    """
+    if value.numel() == 0:
+        return torch.linalg.vector_norm(value, dim=-1)
+    scale = value.abs().amax(-1, keepdim=True)
+    divisor = torch.where(scale.isfinite() & (scale > 0), scale, 1.0)
+    found = (value / divisor).norm(dim=-1) * divisor.squeeze(-1)
+    return torch.where(scale.squeeze(-1).isfinite(), found, torch.inf)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from elman.xray.rerun import Scan, products_with_input
+from elman.xray.scan import Scan, products_with_input
 
 SATURATED_GATE = 0.05
 """A sigmoid nearer than this to 0 or 1 is saturated: its slope is a fifth of the steepest or less."""

@@ -25,7 +25,8 @@ from elman.xray.lag_norms import FORGOTTEN
 from elman.xray.layer_record import Loss, record
 from elman.xray.linearised import Linearised, linearise
 from elman.xray.passes import Pass, join
-from elman.xray.rerun import Scan, products_with_input, rerun, to_dtype, turn
+from elman.xray.rerun import rerun
+from elman.xray.scan import Scan, products_with_input, to_dtype, turn
 from elman.xray.untouched import untouched
 
 SQUARINGS = 8

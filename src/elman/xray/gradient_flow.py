@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from elman.cells import State
+from elman.xray.finite import norms as measured
 from elman.xray.linearised import Linearised
 from elman.xray.passes import Pass
-from elman.xray.rerun import Scan, gradient_of_input, turn
+from elman.xray.scan import Scan, gradient_of_input, turn
 
 AT_ONCE = 2**22
 """Numbers of one tensor of gates' gradients that are held together."""
@@ -88,6 +89,6 @@ def gate_gradients(linear: Linearised, scan: Scan, totals: State) -> tuple[Tenso
         after = tuple(part[index].unsqueeze(1) for part in totals)
         pre_TBG = linear.gate_gradient(index, after).squeeze(1).unflatten(0, (len(time), batch))
         pre_TBG = torch.where(scan.real[time].unsqueeze(-1), pre_TBG, 0.0)
-        norms.append(pre_TBG.unflatten(-1, (linear.gates, -1)).norm(dim=-1).movedim(-1, 0))
+        norms.append(measured(pre_TBG.unflatten(-1, (linear.gates, -1))).movedim(-1, 0))
         inputs.append(gradient_of_input(scan.weights, pre_TBG))
     return torch.cat(norms, 1), torch.cat(inputs)

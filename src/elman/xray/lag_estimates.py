@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import State
+from elman.xray.finite import norms
 from elman.xray.lag_norms import FLOATING_WORK, LagNorms, Plan, parts_of
 from elman.xray.linearised import Linearised
 
@@ -85,14 +86,13 @@ def _frobenius(
         now = tuple(part[stays.to(part.device)] for part in now)
         now = linear.push(_index(plan, active, lag, now[0].device), now)
         if lag in plan.lags:
-            squares = sum((now[place].double() ** 2).sum(-1) for place in chosen)
-            assert isinstance(squares, Tensor)
-            found[active, plan.lags.index(lag)] = squares.mean(1).cpu()
-    low = found * PROBES / chi_squared_quantile(1 - MISSES / 2, PROBES)
-    high = found * PROBES / chi_squared_quantile(MISSES / 2, PROBES)
+            lengths_NM = norms(torch.cat([now[place] for place in chosen], -1).double())
+            found[active, plan.lags.index(lag)] = norms(lengths_NM).cpu() / math.sqrt(PROBES)
+    low = found * math.sqrt(PROBES / chi_squared_quantile(1 - MISSES / 2, PROBES))
+    high = found * math.sqrt(PROBES / chi_squared_quantile(MISSES / 2, PROBES))
     for value in (found, low, high):
-        value[:, 0] = sum(linear.sizes[place] for place in chosen)
-    return found.sqrt(), low.sqrt(), high.sqrt()
+        value[:, 0] = math.sqrt(sum(linear.sizes[place] for place in chosen))
+    return found, low, high
 
 
 def _spectral(
@@ -148,7 +148,9 @@ def _power(
         logs = logs + back + gain
     alpha = MISSES ** (-1 / POWER_PROBES)
     largest = logs.amax(1) + math.log(alpha * math.sqrt(2 / math.pi))
-    return gain.exp().amax(1), (largest / (2 * POWER_ITERATIONS + 1)).exp()
+    below, above = gain.exp().amax(1), (largest / (2 * POWER_ITERATIONS + 1)).exp()
+    # Of a product that left the range of numbers on its way no finite norm can be told.
+    return torch.where(below.isnan(), math.inf, below), torch.where(above.isnan(), math.inf, above)
 
 
 def _draw(

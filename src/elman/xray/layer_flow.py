@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from elman.errors import ConfigError
+from elman.xray.finite import norms as measured
 from elman.xray.gates import Gate, measure_gates
 from elman.xray.gradient_flow import gate_gradients, seeds_of, total_gradients
 from elman.xray.lag_estimates import PROBES, estimate_norms
@@ -21,7 +22,8 @@ from elman.xray.lag_norms import LagNorms, exact_norms, make_plan
 from elman.xray.linearised import Linearised, linearise
 from elman.xray.lyapunov import lyapunov_exponents
 from elman.xray.passes import Pass
-from elman.xray.rerun import Scan, rerun, rerun_dtype, turn
+from elman.xray.rerun import rerun, rerun_dtype
+from elman.xray.scan import Scan, turn
 from elman.xray.spectrum import EXACT_UP_TO, LayerSpectra, jacobian_spectra, recurrent_spectra
 from elman.xray.unit_map import UnitMap, measure_units
 
@@ -115,9 +117,10 @@ def measure_pass(one: Pass, choices: Choices) -> list[LayerFlow]:
         notes.append("the re-run is in float32: a copy of the weights in float64 would be too large")
     scans, gap = rerun(chosen, dtype)
     if gap > 0.01 * max(float(chosen.output.abs().max()), 1.0):
+        where = "its own states are looked at" if one.num_layers == 1 else "the re-run's are looked at"
         notes.append(
             f"the re-run in {dtype} drifts from the layer's own output, by up to {gap:.2g}: the states are "
-            "sensitive to rounding"
+            f"sensitive to rounding, and {where}"
         )
     from_above = chosen.output_gradient.to(dtype)
     flows: list[LayerFlow] = []
@@ -161,7 +164,7 @@ def _measure(
         gate_norms = torch.stack([turn(norms, one.lengths) for norms in gate_norms])
     norms, maps = {}, {}
     for name, part, state in zip(one.cell.state, totals, scan.after, strict=True):
-        found = torch.where(scan.real, part.norm(dim=-1), 0.0)
+        found = torch.where(scan.real, measured(part), 0.0)
         norms[name] = (turn(found, one.lengths) if direction else found).t().cpu()
         maps[name] = measure_units(part, state, one.lengths, direction=direction)
     lags, lag_notes = _lag_norms(linear, one, direction, choices)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from elman.cells import State, Weights
-from elman.xray.rerun import Scan, products_with_input
+from elman.xray.scan import Scan, products_with_input
 
 AT_ONCE = 2**21
 """Numbers of one tensor that are differentiated together, which bounds the graph."""

@@ -19,6 +19,9 @@ from elman.errors import ConfigError
 from elman.padded import gather_steps, mask_of
 from elman.xray.layer_record import Call
 
+OWN_FORWARDS = ("torch.nn.modules.rnn", "elman.nn.layers")
+"""Modules in which the plain recurrences stand."""
+
 CELL_MODES = {"RNNCell": "RNN_TANH", "GRUCell": "GRU", "LSTMCell": "LSTM"}
 
 
@@ -43,6 +46,7 @@ class Pass:
         ends [T, B]: steps after which a call handed on its state.
         end_gradients: of the loss, by the state handed on, each part [L*D, T, B, H]; zero elsewhere.
         is_cell: whether the layer is a cell, called once a step.
+        is_own_forward: whether torch's or elman's forward runs, with no hook behind it.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Pass:
     ends: Tensor
     end_gradients: State
     is_cell: bool
+    is_own_forward: bool
 
     @property
     def cell(self) -> Cell:
@@ -186,6 +191,7 @@ def _join_chain(chain: list[Call], index: int) -> Pass:
         in_order(ends_TB),
         tuple(torch.stack([in_order(row) for row in part]) for part in gradients),
         is_cell,
+        _is_own_forward(module),
     )
 
 
@@ -234,6 +240,13 @@ def _mode(module: nn.Module) -> str:
     )
 
 
+def _is_own_forward(module: nn.Module) -> bool:
+    """Whether what a layer says is what torch's or elman's code says, by where that code stands."""
+    forward = type(module).forward
+    is_changed = "forward" in vars(module) or bool(module._forward_hooks)
+    return forward.__module__ in OWN_FORWARDS and not is_changed
+
+
 def _check_plain(call: Call) -> None:
     """Refuse what is not the plain recurrence at evaluation."""
     rules = getattr(call.module, "regularisation", None)
@@ -243,3 +256,34 @@ def _check_plain(call: Call) -> None:
             f"layer {call.name!r} has {name}, which acts inside each step, and the X-ray re-runs the plain "
             "recurrence; expected a layer without it (other regularisers are off in evaluation, and fine)."
         )
+    if call.output is not None and not _ends_as_it_says(call):
+        why = "its output and the state it ends in differ at the last step"
+        raise ConfigError(not_plain(call.name, _mode(call.module), why))
+
+
+def not_plain(name: str, mode: str, why: str) -> str:
+    """Return the message on a layer that is not the recurrence that it seems.
+
+    Example:
+        >>> not_plain("rnn", "GRU", "its output is twice as large")[:65]
+        "layer 'rnn' is not the plain GRU that it seems: its output is twi"
+    """
+    return (
+        f"layer {name!r} is not the plain {mode} that it seems: {why}; expected a layer whose forward is "
+        "torch's or elman's own (hooks or a class derived from it may change what it says)."
+    )
+
+
+def _ends_as_it_says(call: Call) -> bool:
+    """Whether the output at each row's last step is the final state of the top layer."""
+    assert call.output is not None
+    lengths = call.lengths.to(call.output.device)
+    rows = (lengths > 0).nonzero()[:, 0]
+    directions = call.output.chunk(2 if call.module.bidirectional else 1, -1)
+    for place, said_TBH in enumerate(directions):
+        steps = torch.zeros_like(rows) if place else lengths[rows] - 1
+        final_BH = call.final[0][place - len(directions), rows]
+        slack = 16 * torch.finfo(final_BH.dtype).eps
+        if not torch.allclose(said_TBH[steps, rows], final_BH, slack, slack, equal_nan=True):
+            return False
+    return True

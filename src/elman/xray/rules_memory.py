@@ -94,7 +94,10 @@ def exploding(case: Case) -> Iterator[Diagnosis]:
             lags = flow.lag_norms[_whole(flow)]
             lag = int(lags.lags[int(lags.influence.nan_to_num(0.0, posinf=math.inf).argmax())])
             severity = min(1.0, math.log(growth) / math.log(HOPELESS_GROWTH))
-            evidence = f"a small change of the state becomes {growth:.3g} times as large in {lag} steps"
+            times = (
+                f"becomes {growth:.3g} times as large" if math.isfinite(growth) else "outgrows all numbers"
+            )
+            evidence = f"a small change of the state {times} in {lag} steps"
             yield Diagnosis("exploding", layer_name(flow), evidence, explanation, remedy, severity)
     values = sorted(norm for _, norm in case.norms)
     if values and not all(map(math.isfinite, values)):
