@@ -24,6 +24,7 @@ from elman.tasks.forecast import Forecast
 from elman.tasks.inputs import TokenInputs
 from elman.tasks.task import Task
 from elman.xray import diagnose, examine
+from elman.xray.run_padding import padding_of
 from elman.xray.run_xray import RunXray
 from elman.xray.untouched import untouched
 from elman.xray_records import FILE
@@ -73,11 +74,13 @@ def examine_run(
         if line.get("gradient_norm") is not None
     ]
     result = result or {}
+    leaks, padding = padding_of(model, batch, examination)
     diagnoses = diagnose(
         examination,
         curve=curve,
         norms=norms,
         scores=result.get("test") or result.get("valid") or {},
+        leaks=leaks,
         chosen=task.chosen.model_dump(exclude_none=True),
     )
     if not curve:
@@ -95,6 +98,7 @@ def examine_run(
         f"{len(batch)} of {len(examples)} examples"
         if len(batch) <= len(examples)
         else f"{len(batch)} windows",
+        padding,
     )
 
 

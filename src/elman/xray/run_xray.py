@@ -27,6 +27,7 @@ class RunXray:
         records: the lines of `xray.jsonl`; none without --xray-every.
         loss_curve: (step, loss) of the records or else, of the training loss after each epoch.
         data: where the batch comes from, in a few words.
+        padding: whether padding and batch-mates change what the network says, in a line; "" where unknown.
     """
 
     run_name: str
@@ -38,6 +39,7 @@ class RunXray:
     records: list[dict[str, Any]] = field(default_factory=list)
     loss_curve: list[tuple[int, float]] = field(default_factory=list)
     data: str = ""
+    padding: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as dicts, lists and numbers.
