@@ -241,3 +241,20 @@ def test_real_runs_are_compared_by_what_they_hold(tmp_path):
         assert own.score("test", "accuracy") == run.result["test"]["accuracy"]
         assert own.result["parameters"] == run.info()["parameters"]
     assert str(shown)
+
+
+def test_what_is_printed_is_no_wider_than_the_terminal(tmp_path, capsys, monkeypatch):
+    long = {"train": "/somewhere/" + "far/" * 30, "optimizer": "x" * 40}
+    runs = [
+        write_run(tmp_path / f"{'run_of_many_settings_' * 5}{place}", valid=0.7, test=0.1 * place,
+                  epochs=120, seed=place, **{name: f"{value}{place}" for name, value in long.items()})
+        for place in range(6)
+    ]  # fmt: skip
+    for columns in (80, 120):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main(["compare", *runs]) == 0
+        shown = capsys.readouterr().out
+        assert max(len(line) for line in shown.splitlines()) <= columns
+        for letter in "ABCDEF":
+            assert f" {letter}" in shown
+        assert "50.00 % *" in shown

@@ -26,7 +26,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("patterns",),
     ("training", "xray", "baselines"),
     ("tasks", "dataset", "series_dataset", "series_backtest", "run_folder"),
-    ("tables", "progress", "report"),
+    ("column_widths", "tables", "progress", "report"),
     ("run", "run_resume", "run_train", "run_xray", "terminal", "xray_page", "xray_records", "xray_terminal"),
     ("comparison", "comparison_page", "comparison_xray", "contestant"),
     ("stream", "export", "estimators", "tuning"),

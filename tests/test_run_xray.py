@@ -6,7 +6,9 @@ import random
 
 import pytest
 import torch
+from rich.cells import cell_len
 from tiny import mood_rows, tagged_sentences, write_conll, write_csv
+from xray_data import make_examination, make_xray
 
 import elman
 from elman.cli import main
@@ -77,6 +79,8 @@ def test_every_task_has_an_x_ray_from_its_own_data(name, tmp_path):
     assert found.run_name == "run" and found.examination.layers and found.loss_curve
     assert json.loads(json.dumps(found.to_json()))["run_name"] == "run"
     assert "first/last" in described(found)
+    assert found.padding.startswith("padding and batch-mates change nothing")
+    assert found.padding in " ".join(described(found, 1000).split("\n"))
     assert all(torch.equal(value, before[key]) for key, value in run.model.state_dict().items())
     if name in ("classify", "tag", "generate", "fill", "translate"):
         assert [len(row) for row in found.tokens] == [len(row) for row in found.saliency]
@@ -180,3 +184,24 @@ def test_a_bar_has_a_shade_a_power_of_ten():
     assert len(bar([1.0] * 1000)) == 60
     assert bar([1.0] + [1e-9] * 119)[:2] == "█▁"
     assert json_form(math.inf) is None
+
+
+@pytest.mark.parametrize("width", [66, 80, 120])
+def test_what_is_printed_is_no_wider_than_the_terminal_and_tells_layers_apart(width):
+    examination = make_examination(layers=2, two=True)
+    for flow in examination.layers:
+        object.__setattr__(flow, "name", "an_encoder_in.an_encoder.layers.0.layer")
+    shown = described(make_xray("a long name " * 8, examination), width)
+    assert max(cell_len(line) for line in shown.splitlines()) <= width
+    for place in ("layer 1 ", "layer 2 ", "layer 1 backward", "layer 2 backward"):
+        assert place in shown
+
+
+def test_a_run_whose_network_looks_at_the_padding_is_told_so_with_the_place(tmp_path, monkeypatch):
+    run = elman.train(pooling="max", **moods(tmp_path) | COMMON)
+    pooling = type(run.model.pooling)
+    monkeypatch.setattr(pooling, "forward", lambda self, steps, *rest: steps.data.amax(1).repeat(1, 1))
+    found = run.xray(mood_rows(8))
+    leaks = [one for one in found.diagnoses if one.name == "padding leak"]
+    assert leaks and all(one.severity == 1 and "enters at pooling" in one.evidence for one in leaks)
+    assert "change what it says" in found.padding

@@ -105,3 +105,33 @@ def test_the_verdict_says_which_is_better(metric, own, other, said):
         {metric: own, "baseline": {"name": "linear", metric: other}}, metric, "the test part"
     )
     assert said in sentence
+
+
+words = st.text(st.sampled_from("abc 漢e\u0301"), max_size=40)
+
+
+@given(st.integers(1, 3), st.integers(0, 9), st.data(), st.integers(40, 120))
+def test_no_table_is_wider_than_the_terminal_and_no_number_is_lost(left, count, data, width):
+    texts = st.lists(words, min_size=left, max_size=left)
+    numbers = st.lists(st.from_regex(r"[0-9]{1,9}", fullmatch=True), min_size=count, max_size=count)
+    rows = [[*data.draw(texts), *data.draw(numbers)] for _ in range(3)]
+    shown = tables.text_table([""] * (left + count), rows, left=left, width=width)
+    assert all(cell_len(line) <= width for line in shown.splitlines())
+    found = shown.split()
+    for row in rows:
+        assert all(number in found for number in row[left:])
+
+
+def test_a_table_that_fits_is_in_one_piece_and_one_that_does_not_in_blocks():
+    header, rows = ["name", "one", "two"], [["n" * 30, "1" * 20, "2" * 20]]
+    whole = tables.text_table(header, rows, width=76).splitlines()
+    assert [cell_len(line) for line in whole] == [76, 76]
+    cut = tables.text_table(header, rows, width=72).splitlines()
+    assert len(cut) == 2 and "n…" in cut[1] and "2" * 20 in cut[1]
+    blocks = tables.text_table(header, rows, width=60).splitlines()
+    assert blocks[2] == "" and blocks[0].endswith("one") and blocks[3].endswith("two")
+
+
+@given(words, st.integers(1, 60))
+def test_wrapped_text_is_no_wider_than_asked(text, width):
+    assert all(cell_len(line) <= width for line in tables.wrapped(text, width).splitlines())

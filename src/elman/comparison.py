@@ -17,7 +17,17 @@ from elman.errors import ConfigError
 from elman.metrics import SMALLER_IS_BETTER
 from elman.report import write_page
 from elman.run_xray import ROWS
-from elman.tables import FRACTIONS, clock, fit, format_metric, is_number, sparkline, text_table
+from elman.tables import (
+    FRACTIONS,
+    clock,
+    columns,
+    fit,
+    format_metric,
+    is_number,
+    sparkline,
+    text_table,
+    wrapped,
+)
 from elman.xray.run_xray import RunXray
 
 WIDEST_VALUE = 26
@@ -183,7 +193,8 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        head = [f"  {run.letter}  {fit(run.folder, 100)}" for run in self.runs]
+        width = columns()
+        head = [f"  {run.letter}  {fit(run.folder, width - 4 - len(run.letter))}" for run in self.runs]
         letters = [run.letter for run in self.runs]
         blocks = ["\n".join(head)]
         for title, rows in (
@@ -196,16 +207,23 @@ class Comparison:
             if rows:
                 cells = [[row.name, *(_marked(row, place) for place in range(len(letters)))] for row in rows]
                 blocks.append(text_table([title, *letters], cells))
-        blocks.append(self._curves())
-        blocks.append("\n".join([self.verdict(), *(f"note: {note}" for note in self.notes)]))
+        blocks.append(self._curves(width))
+        notes = [wrapped(f"note: {note}", width, later="  ") for note in self.notes]
+        blocks.append("\n".join([wrapped(self.verdict(), width), *notes]))
         return "\n\n".join(block for block in blocks if block)
 
-    def _curves(self) -> str:
-        """Return the validation metric over epochs as lines of bars, on one scale for all runs."""
+    def _curves(self, width: int) -> str:
+        """Return the validation metric over epochs as lines of bars, on one scale for all runs.
+
+        Of more epochs than there are cells, some are shown, evenly spread.
+        """
         curves = [
             [float("nan") if value is None else value for value in self.curve(run, "valid", self.metric)[1]]
             for run in self.runs
         ]
+        room = width - 4 - max(len(run.letter) for run in self.runs)
+        every = -(-max(len(curve) for curve in curves) // room) or 1
+        curves = [curve[::every] for curve in curves]
         bars = sparkline([value for curve in curves for value in curve])
         if not bars.strip():
             return ""

@@ -4,11 +4,14 @@ Functions return text and print nothing. Widths are counted in terminal cells: a
 a combining accent none.
 """
 
+import shutil
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
+from elman.column_widths import lay_out
 from elman.metrics import SMALLER_IS_BETTER
 
 FRACTIONS = frozenset({
@@ -86,22 +89,58 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-def text_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
+def columns() -> int:
+    """Return the width of the terminal; 80 where there is none."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def wrapped(text: str, width: int, first: str = "", later: str = "") -> str:
+    """Return a text as lines of `width` cells at most, the first and the later ones set in by these.
+
+    Example:
+        >>> print(wrapped("note: one of three is left", 18, later="  "))
+        note: one of three
+          is left
+    """
+    lines = textwrap.wrap(visible(text), max(width, 1), initial_indent=first, subsequent_indent=later)
+    return "\n".join(fit(line, width) for line in lines)
+
+
+def text_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, width: int | None = None
+) -> str:
     """Return rows under a header, the first `left` columns to the left and the others, numbers, to the right.
+
+    Where they are too wide, texts are cut as long as enough of them is left; then the numbers that have no
+    room follow in a block below, beside the texts again.
+
+    Args:
+        width: cells of a line at most; None: of the terminal.
 
     Example:
         >>> print(text_table(["", "model", "baseline"], [["accuracy", "83.2 %", "71.0 %"]]))
                      model  baseline
           accuracy  83.2 %    71.0 %
     """
+    width = columns() if width is None else width
     table = [[visible(cell) for cell in row] for row in [header, *rows]]
     widths = [max(cell_len(row[column]) for row in table) for column in range(len(header))]
+    texts, numbers, blocks = lay_out(widths, left, width)
+    return "\n\n".join(_block(table, texts, numbers, left, block) for block in blocks)
+
+
+def _block(
+    table: Sequence[Sequence[str]],
+    texts: Sequence[int],
+    numbers: Sequence[int],
+    left: int,
+    block: Sequence[int],
+) -> str:
+    """Return some of the columns of numbers beside the texts."""
     lines = []
     for row in table:
-        cells = [
-            pad(cell, width, right=column >= left)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
+        cells = [pad(fit(cell, cells), cells) for cell, cells in zip(row[:left], texts, strict=True)]
+        cells += [pad(fit(row[left + at], numbers[at]), numbers[at], right=True) for at in block]
         lines.append(("  " + "  ".join(cells)).rstrip())
     return "\n".join(lines)
 

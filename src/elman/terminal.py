@@ -5,7 +5,6 @@ Colour is used on a terminal alone, and never where NO_COLOR is set; nothing is 
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -45,7 +44,7 @@ def paint(text: str, code: str) -> str:
 
 def columns() -> int:
     """Return the width of the terminal; 80 where there is none."""
-    return shutil.get_terminal_size((80, 24)).columns
+    return tables.columns()
 
 
 def outcome(run: "Run") -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 
-from elman.tables import fit, text_table
+from rich.cells import cell_len
+
+from elman.tables import columns, fit, pad, text_table, visible, wrapped
 from elman.xray.diagnosis import Diagnosis, layer_name
 from elman.xray.layer_flow import LayerFlow
 from elman.xray.rules_memory import own_order
@@ -19,22 +20,29 @@ DECADES = 8
 BAR = 60
 """Cells of the bar at most."""
 
-WIDTH = 100
-"""Cells of a line of text."""
+NAME = 28
+"""Cells of a layer's name at most: with less than half a line for texts, numbers have room beside them."""
+
+FEWEST_SHADES = 10
+"""Cells that a bar keeps at least, beside long names."""
 
 
-def described(xray: RunXray) -> str:
-    """Return the X-ray of a run as text."""
+def described(xray: RunXray, width: int | None = None) -> str:
+    """Return the X-ray of a run as text, in lines of `width` cells at most; None: of the terminal's."""
+    width = columns() if width is None else width
     layers = xray.examination.layers
-    parts = [f"{fit(xray.run_name, 60)}: {xray.data or 'a batch'}, loss {xray.examination.loss:.4g}"]
-    parts.append(layer_table(layers))
-    parts.append("|dL/dh_t| from the first step to the last, a shade a power of ten:\n" + bars(layers))
-    parts += [f"note: {fit(note, WIDTH)}" for note in _notes(xray)]
-    parts.append(diagnoses_text(xray.diagnoses))
+    read = f": {xray.data or 'a batch'}, loss {xray.examination.loss:.4g}"
+    parts = [fit(fit(xray.run_name, max(width - len(read), FEWEST_SHADES)) + read, width)]
+    parts.append(layer_table(layers, width))
+    head = wrapped("|dL/dh_t| from the first step to the last, a shade a power of ten:", width)
+    parts.append(f"{head}\n{bars(layers, width)}")
+    parts += [wrapped(xray.padding, width)]
+    parts += [wrapped(f"note: {note}", width, later="  ") for note in _notes(xray)]
+    parts.append(diagnoses_text(xray.diagnoses, width))
     return "\n\n".join(part for part in parts if part)
 
 
-def layer_table(layers: Sequence[LayerFlow]) -> str:
+def layer_table(layers: Sequence[LayerFlow], width: int | None = None) -> str:
     """Return a table with a line for each layer and direction.
 
     The gradient's first and last step are in the direction's own order; the ratio is first over last, both
@@ -54,7 +62,7 @@ def layer_table(layers: Sequence[LayerFlow]) -> str:
         saturated = [gate.saturated_share for gate in flow.gates]
         rows.append(
             [
-                layer_name(flow),
+                _short_name(flow, NAME),
                 flow.mode.lower(),
                 f"{first:.2g}",
                 f"{last:.2g}",
@@ -65,17 +73,22 @@ def layer_table(layers: Sequence[LayerFlow]) -> str:
                 f"{100 * sum(saturated) / max(len(saturated), 1):.0f} %",
             ]
         )
-    return text_table(["layer", "cell", *numbers], rows, left=2)
+    return text_table(["layer", "cell", *numbers], rows, left=2, width=width)
 
 
-def bars(layers: Sequence[LayerFlow]) -> str:
+def bars(layers: Sequence[LayerFlow], width: int | None = None) -> str:
     """Return |dL/dh_t| over time as a line of shades for each layer and direction."""
-    lines = []
-    width = max((len(layer_name(flow)) for flow in layers), default=0)
+    width = columns() if width is None else width
+    rows = []
     for flow in layers:
         means = flow.mean_gradient_norms["hidden"]
         values = [value for value in means.tolist() if not math.isnan(value)]
-        lines.append(f"  {layer_name(flow):<{width}}  {bar(values)}  {_extremes(values)}")
+        rows.append((visible(_short_name(flow, NAME)), values, _extremes(values)))
+    beside = max((cell_len(said) for _, _, said in rows), default=0) + 6
+    names = max((cell_len(name) for name, _, _ in rows), default=0)
+    names = min(names, max(width - beside - FEWEST_SHADES, 1))
+    cells = min(BAR, max(width - beside - names, 1))
+    lines = [f"  {pad(fit(name, names), names)}  {bar(values, cells)}  {said}" for name, values, said in rows]
     return "\n".join(lines)
 
 
@@ -95,7 +108,7 @@ def bar(values: Sequence[float], cells: int = BAR) -> str:
     return "".join(_shade(value, largest) for value in pieces)
 
 
-def diagnoses_text(diagnoses: Sequence[Diagnosis]) -> str:
+def diagnoses_text(diagnoses: Sequence[Diagnosis], width: int | None = None) -> str:
     """Return the diagnoses with their evidence, what it means and what mends it.
 
     Example:
@@ -104,16 +117,25 @@ def diagnoses_text(diagnoses: Sequence[Diagnosis]) -> str:
     """
     if not diagnoses:
         return "nothing found that ails it"
-    return "\n\n".join(_diagnosis_text(one) for one in diagnoses)
+    width = columns() if width is None else width
+    return "\n\n".join(_diagnosis_text(one, width) for one in diagnoses)
 
 
-def _diagnosis_text(one: Diagnosis) -> str:
-    where = f" in {fit(one.layer, 60)}" if one.layer else ""
-    lines = [f"{one.name}{where} (severity {one.severity:.2f})"]
+def _diagnosis_text(one: Diagnosis, width: int) -> str:
+    severity = f" (severity {one.severity:.2f})"
+    where = f" in {one.layer}" if one.layer else ""
+    lines = [fit(one.name + where, max(width - len(severity), 1)) + severity]
     remedy = f"try: {one.remedy}" if one.remedy else ""
     for text in (one.evidence, one.explanation, remedy):
-        lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+        lines += [wrapped(text, width, "  ", "  ")] if text else []
     return "\n".join(lines)
+
+
+def _short_name(flow: LayerFlow, cells: int) -> str:
+    """Return which layer and direction, with so much of a long module's name as there is room for."""
+    whole = layer_name(flow)
+    place = whole.removeprefix(flow.name)
+    return whole if cell_len(whole) <= cells else fit(flow.name, max(cells - cell_len(place), 1)) + place
 
 
 def _shade(value: float, largest: float) -> str:

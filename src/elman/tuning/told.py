@@ -144,7 +144,7 @@ def best_table(trials: Sequence[Trial], search: Search, width: int) -> str:
         first, *more = textwrap.wrap(differing(trial, search.defaults), room)
         rows.append([str(trial.number), format_metric(search.metric, trial.score, 2), first])
         rows += [["", "", line] for line in more]
-    return text_table(header, rows, left=3)
+    return text_table(header, rows, left=3, width=width)
 
 
 def importance_table(importances: Mapping[str, float]) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elman.xray.rerun import turn
+from elman.xray.scan import turn
 
 MOST_STEPS, MOST_UNITS = 200, 200
 """Cells of a map in time, and over units; of more steps or units, neighbours share one."""
