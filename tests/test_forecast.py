@@ -334,7 +334,7 @@ WRONG = {
     "text": (seasonal(90), {"kind": "text"}, ConfigError, "kind = text is not for forecast"),
     "two directions": (seasonal(90), {"bidirectional": True}, ConfigError, "is not for forecast"),
     "an input": (seasonal(90), {"input": "load"}, ConfigError, "input is not for forecast"),
-    "a share of two": (seasonal(90), {"valid": 1.5}, ConfigError, "valid = 1.5 is no fraction"),
+    "a share of two": (seasonal(90), {"valid": 1.5}, ConfigError, "valid = 1.5 cannot be held out"),
     "text settings": (
         seasonal(90),
         {"tokens": "words"},
