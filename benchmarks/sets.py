@@ -234,26 +234,6 @@ def japanese_vowels(source: Path, work: Path) -> Problem:
     return problem
 
 
-def dna_splice(source: Path, work: Path) -> Problem:
-    """Where an intron begins or ends in 60 bases of primates, or neither; a fifth is held out.
-
-    The same bases stand on one side alone.
-    """
-    lines = (source / "splice.arff").read_text(encoding="utf-8").splitlines()
-    labels: dict[str, list[str]] = {}
-    for line in lines[lines.index("@data") + 1 :]:
-        if line.strip(" %"):
-            _, *bases, label = line.split(",")
-            labels.setdefault("".join(bases), []).append(label)
-    strata: dict[str, list[str]] = {}
-    for sequence, found in labels.items():
-        strata.setdefault(min(found), []).append(sequence)
-    parts = zip(("train", "test"), hold_out(strata, 0.2), strict=True)
-    rows = {part: [(one, label) for one in kept for label in labels[one]] for part, kept in parts}
-    paths = {part: write_csv(work / f"{part}.csv", pairs) for part, pairs in rows.items()}
-    return {"task": "classify", "input": "text", "target": "label", "tokens": "characters", **paths}
-
-
 @dataclass(frozen=True, slots=True)
 class Set:
     """A published set: its folder, the figure it is judged by, and the function that makes its files."""
@@ -272,7 +252,6 @@ SETS: dict[str, Set] = {
     "banking77": Set("banking77", "accuracy", banking77),
     "sms_spam": Set("sms_spam", "accuracy", sms_spam),
     "surnames": Set("surnames", "accuracy", surnames),
-    "dna_splice": Set("dna_splice", "accuracy", dna_splice),
     "japanese_vowels": Set("japanese_vowels", "accuracy", japanese_vowels),
 }
 

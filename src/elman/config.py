@@ -149,7 +149,7 @@ class Settings(BaseModel):
         "each-step", description="Dropout anew at each step, or one mask a sequence (variational)."
     )
     recurrent_dropout: Rate = Field(0.0, description="Share of the state hidden from the recurrent weights.")
-    weight_drop: Rate = Field(0.0, description="Share of recurrent weights switched off at a time.")
+    weight_drop: Rate | None = Field(None, description="Share of recurrent weights switched off at a time.")
     zoneout: Rate = Field(0.0, description="Share of the state that keeps its value over a step.")
     layer_norm: bool = Field(False, description="Normalise what each step adds up.")
     init: InitName | None = Field(

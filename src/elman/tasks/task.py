@@ -217,7 +217,7 @@ class Task(ABC):
         return Regularisation(
             dropout_kind=chosen.dropout_kind,
             recurrent_dropout=chosen.recurrent_dropout,
-            weight_drop=chosen.weight_drop,
+            weight_drop=chosen.weight_drop or 0.0,
             zoneout=chosen.zoneout,
             layer_norm=chosen.layer_norm,
         )
