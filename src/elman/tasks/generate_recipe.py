@@ -36,9 +36,9 @@ FRAMES_RECIPE: dict[str, Any] = {
     "hidden_size": 256,
     "input_dropout": 0.0,
     "dropout": 0.1,
-    "weight_drop": 0.2,
+    "weight_drop": 0.4,
 }
-FRAMES_RATES = {"rnn": 2e-3, "gru": 4e-3, "lstm": 6e-3}
+FRAMES_RATES = {"rnn": 3e-3, "gru": 4e-3, "lstm": 6e-3}
 """The fewer gates, the smaller the steps: chosen, as the dropouts, on the validation part of the chorales."""
 
 FEW_PIECES, BATCH_OF_FEW = 1000, 8
