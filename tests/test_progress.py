@@ -62,6 +62,17 @@ def test_without_a_terminal_every_epoch_is_a_line(clock, capsys):
     assert lines[0].endswith("best") and not lines[1].endswith("best")
 
 
+@pytest.mark.parametrize("width", [70, 80, 200])
+def test_on_a_terminal_an_epoch_is_one_line_that_fits(width, clock):
+    shown = progress.Display(terminal(width))
+    shown.plan = PLAN
+    row = {"epoch": 1, "train": {"loss": 0.5}, "valid": {"accuracy": 0.75, "loss": 0.6}}
+    shown.on_epoch(row, {"seconds": 12.0, "sequences_per_second": 12345.0}, True)
+    line = shown.console.file.getvalue().rstrip("\n")
+    assert len(line) <= width and line.endswith("0:12  best") and "accuracy 75.0 %" in line
+    assert ("sequences/s" in line) == (width == 200)
+
+
 def test_without_a_terminal_a_line_comes_at_least_every_ten_seconds(clock, capsys):
     with progress.display(no_terminal()) as shown:
         train(shown, clock, steps=60, epochs=1, seconds=1.0)

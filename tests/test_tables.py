@@ -135,3 +135,13 @@ def test_a_table_that_fits_is_in_one_piece_and_one_that_does_not_in_blocks():
 @given(words, st.integers(1, 60))
 def test_wrapped_text_is_no_wider_than_asked(text, width):
     assert all(cell_len(line) <= width for line in tables.wrapped(text, width).splitlines())
+
+
+@given(words, st.integers(6, 60))
+def test_wrapped_text_loses_nothing(text, width):
+    joined = "".join(tables.wrapped(text, width, "  ", "    ").split())
+    assert joined == "".join(text.split())
+
+
+def test_a_wrapped_name_is_not_broken_at_its_hyphens():
+    assert "\nheld-out-part.csv" in tables.wrapped("Accuracy on held-out-part.csv", 20)

@@ -152,7 +152,10 @@ class Display(Observer):
         """Print the epoch's line."""
         self.shown = time.monotonic()
         is_best = is_best and bool(row.get("valid"))  # without validation the last is kept, not the best
-        text = Text(epoch_line(row, timing, self.plan, is_best))
+        line = epoch_line(row, timing, self.plan, is_best)
+        if self.is_live and len(line) > self.console.width:  # the bar shows the speed
+            line = epoch_line(row, {"seconds": timing.get("seconds", 0.0)}, self.plan, is_best)
+        text = Text(line)
         if is_best:
             text.stylize("green", len(text) - len("best"))
         self._draw(lambda: self.console.print(text, soft_wrap=True))

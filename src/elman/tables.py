@@ -5,11 +5,10 @@ a combining accent none.
 """
 
 import shutil
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from elman.column_widths import lay_out
 from elman.metrics import SMALLER_IS_BETTER
@@ -102,7 +101,14 @@ def wrapped(text: str, width: int, first: str = "", later: str = "") -> str:
         note: one of three
           is left
     """
-    lines = textwrap.wrap(visible(text), max(width, 1), initial_indent=first, subsequent_indent=later)
+    room = max(width - max(cell_len(first), cell_len(later)), 1)
+    lines: list[str] = []
+    for word in visible(text).split():
+        if lines and cell_len(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+            continue
+        for piece in chop_cells(word, room):  # a word of several lines, as a path may be, loses nothing
+            lines.append((later if lines else first) + piece)
     return "\n".join(fit(line, width) for line in lines)
 
 

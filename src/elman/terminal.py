@@ -31,6 +31,12 @@ SAMPLE = "written from nothing"
 SHORT_VECTOR = 8
 """A vector of fewer numbers is written out where a command to predict with is shown."""
 
+PARTING = " | "
+"""Stands between a history and its forecast."""
+
+EMPTY = "(nothing)"
+"""What is shown of a written sequence that ended at once."""
+
 NO_TOKENS = "(no tokens, so no tags)"
 
 BOLD, CYAN, RED = "1", "36", "31"
@@ -54,10 +60,11 @@ def outcome(run: "Run") -> str:
     metric = str(run.result.get("metric", run.task.metric))
     part_name = "validation" if part == "valid" else part
     blocks = [tables.scores_table(metrics, part_name)] if metrics else []
-    blocks.append(paint(tables.verdict_of(run.result, part, metric), BOLD))
+    blocks.append(paint(tables.wrapped(tables.verdict_of(run.result, part, metric), columns()), BOLD))
     if run.result.get("backtest"):
         blocks.append(backtest_table(run.result["backtest"], metric))
-    blocks += [f"beware: {alarm}" for alarm in metrics.get("alarms", [])]
+    alarms = metrics.get("alarms", [])
+    blocks += [tables.wrapped(f"beware: {alarm}", columns(), later="  ") for alarm in alarms]
     if isinstance(run.task, Generate):
         blocks += _by_itself(run)
     elif run.held_out:
@@ -172,7 +179,7 @@ def against_gold(said: "Prediction", gold: Any) -> str:
         gold = gold.strip() if isinstance(gold, str) else " ".join(gold)
     verdict = "right" if said.prediction == gold else paint(f"wrong: {tables.visible(str(gold))}", RED)
     sure = f"{100 * said.probabilities[said.prediction]:.0f} %" if said.probabilities else ""
-    label = paint(tables.visible(str(said.prediction)), CYAN)
+    label = paint(tables.visible(str(said.prediction)) or EMPTY, CYAN)
     return f"  {tables.fit(input_text(said.input), max(20, columns() - 50))}  →  {label} {sure}  ({verdict})"
 
 
@@ -191,14 +198,20 @@ def backtest_table(blocks: Sequence[dict[str, Any]], metric: str) -> str:
 
 
 def forecast_picture(said: "Prediction") -> str:
-    """Return a forecast as a line of bars after those of its history, with its ends in words."""
+    """Return a forecast as bars behind those of as much history as fits the line, with its ends in words."""
     times, values = said.timestamps or [], said.prediction
-    history = said.history or []
+    room = columns() - len("  " + PARTING)
+    history = (said.history or [])[-max(room - len(values), 1) :]
     # One scale for both: the bars are made together and parted.
     bars = tables.sparkline([*history, *values])
-    line = f"  {bars[: len(history)]}{paint(bars[len(history) :], CYAN)}"
-    head = f"  {tables.visible(input_text(said.input))}, after {len(history)} steps of history, in colour:"
-    return f"{head}\n{line}\n  {times[0]}  {values[0]:.6g}   to   {times[-1]}  {values[-1]:.6g}"
+    known, coming = bars[: len(history)], bars[len(history) :]
+    # The bars of a forecast that is longer than the line go on in further ones.
+    more = [coming[start : start + room] for start in range(room - len(history), len(coming), room)]
+    coming = "\n  ".join(paint(piece, CYAN) for piece in [coming[: room - len(history)], *more])
+    name = tables.visible(input_text(said.input))
+    head = f"  {name}: {len(history)} step{'s' * (len(history) != 1)} of history{PARTING}the forecast"
+    ends = f"  {times[0]}  {values[0]:.6g}   to   {times[-1]}  {values[-1]:.6g}"
+    return f"{head}\n  {known}{PARTING}{coming}\n{ends}"
 
 
 def forecast_lines(said: "Prediction") -> str:
@@ -220,7 +233,7 @@ def one_prediction(said: "Prediction", count: int = tables.TOP_LABELS) -> str:
         return f"{forecast_picture(said)}\n\n{forecast_lines(said)}"
     head = paint(tables.fit(input_text(said.input) or "(an empty text)", columns()), BOLD)
     if said.n_best is not None:
-        rows = [(f"{one['score']:8.3f}", tables.visible(one["prediction"])) for one in said.n_best]
+        rows = [(f"{one['score']:8.3f}", tables.visible(one["prediction"]) or EMPTY) for one in said.n_best]
         return "\n".join([head, *(f"  {score}  {text}" for score, text in rows)])
     if said.gaps is not None:
         charts = [tables.bars(gap["probabilities"], columns(), count) for gap in said.gaps]
@@ -228,7 +241,7 @@ def one_prediction(said: "Prediction", count: int = tables.TOP_LABELS) -> str:
     if is_numbers(said.prediction):
         return f"{head}\n  {tables.numbers(said.prediction)}"
     if said.probabilities is None:
-        return f"{head}\n  {tables.visible(str(said.prediction))}"
+        return f"{head}\n  {tables.visible(str(said.prediction)) or EMPTY}"
     return "\n".join([head, *tables.bars(said.probabilities, columns(), count)])
 
 
@@ -324,7 +337,7 @@ def described(run: "Run") -> str:
     if run.result.get(part):
         blocks.append(tables.scores_table(run.result[part], "validation" if part == "valid" else part))
     if run.result:
-        blocks.append(tables.verdict_of(run.result, part, metric))
+        blocks.append(tables.wrapped(tables.verdict_of(run.result, part, metric), columns()))
     return "\n\n".join(blocks)
 
 
