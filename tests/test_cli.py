@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from tiny import mood_rows, series_rows, tagged_sentences, write_conll, write_csv, write_jsonl
 
 from elman import cli, terminal
@@ -279,6 +280,20 @@ def test_train_shows_scores_the_verdict_samples_and_where_the_report_is(folder, 
     assert f"report   {out_folder / 'report.html'}" in out and (out_folder / "report.html").exists()
     assert "epoch 4/4" in err and "tokens words" in err, "choices and progress go to standard error"
     assert "epoch 4/4" not in out
+    assert all(cell_len(line) <= 80 for line in out.splitlines() if str(folder) not in line)
+
+
+def test_columns_that_nobody_named_and_that_are_not_read_are_told(folder, tmp_path, capsys):
+    table = tmp_path / "numbered.csv"
+    rows = (folder / "mood.csv").read_text().splitlines()
+    table.write_text("\n".join(f"{'id' if number == 0 else number},{row}" for number, row in enumerate(rows)))
+    text, label = rows[0].split(",")
+    shared = ["train", "--task", "classify", "--train", str(table), *FAST, "--epochs", "1"]
+    _, err = said(capsys, *shared)
+    note = f"note: 'id' is read as the input and {label!r} as the target; not read: {text};"
+    assert note in " ".join(err.split())
+    _, err = said(capsys, *shared, "--input", text, "--target", label)
+    assert "not read" not in err
 
 
 def test_a_folder_with_a_run_is_refused(folder, mood, capsys):

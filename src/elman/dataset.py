@@ -30,6 +30,9 @@ MEASURES: dict[str, Unit] = {"regress": "sequence", "regress_steps": "step"}
 LIKE_A_SHARE = re.compile(r"[-+]?[0-9.,]+ *%?")
 """What a person may write who means a share, and what no file is called."""
 
+MOST_NAMED = 6
+"""Columns that a note names."""
+
 IN_MEMORY = "memory"
 """What data are said to come from that came as objects."""
 
@@ -45,7 +48,7 @@ class Dataset:
         input_columns, target_column: the columns that were read; none for pairs in memory.
         categories: the input columns that hold names instead of numbers.
         settings: of series, the settings with the columns that were read.
-        notes: of series, what a person should know of them, in lines to be printed.
+        notes: what a person should know of what was read, in lines to be printed.
     """
 
     kind: str
@@ -85,6 +88,8 @@ class Dataset:
         examples = getattr(self, part)
         if self.kind == "stream":
             return f"{sum(len(example.input) for example in examples):,} characters"
+        if self.settings is not None:
+            return f"{len(examples):,} series"
         return f"{len(examples):,}"
 
     def to_json(self) -> dict[str, Any]:
@@ -210,6 +215,7 @@ def read_dataset(settings: Settings, given: Mapping[str, Any]) -> Dataset:
         words,
         *_columns_read(reading),
         reading.categories,
+        notes=_unread(reading, settings, sources["train"]),
     )
 
 
@@ -261,6 +267,22 @@ def _columns_read(reading: Reading) -> tuple[Sequence[str], str | None]:
     if reading.columns == ["input", "target"] or any("," in name for name in names):
         return (), None
     return reading.input_columns, reading.target_column
+
+
+def _unread(reading: Reading, settings: Settings, source: Any) -> list[str]:
+    """Return a line on the columns of a table that are not read, where the user left open which are."""
+    is_tagged = isinstance(source, str | Path) and str(source).lower().endswith((".conll", ".conllu"))
+    is_told = settings.input is not None and (reading.target_column is None or settings.target is not None)
+    targets = [str(reading.target_column), *split_names(reading.target_column)]
+    left = [name for name in reading.columns if name not in (*reading.input_columns, *targets)]
+    if is_tagged or is_told or not left:
+        return []
+    shown = ", ".join(left[:MOST_NAMED]) + (f" and {len(left) - MOST_NAMED} more" * (len(left) > MOST_NAMED))
+    learned = f" and {reading.target_column!r} as the target" if reading.target_column else ""
+    return [
+        f"note: {', '.join(reading.input_columns)!r} is read as the input{learned}; not read: {shown}; "
+        f"name others with --input{' and --target' if learned else ''}"
+    ]
 
 
 def _with_columns_of(reading: Reading, settings: Settings, train: Any, source: Any) -> Settings:
