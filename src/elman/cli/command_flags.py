@@ -207,6 +207,9 @@ COMMAND_VALUE_NAMES = {
     "shape": "B,T,I,H",
 }
 
+# The commands whose --output is a page.
+WRITE_PAGES = ("compare", "xray")
+
 # How each command is typed, for messages.
 USAGE = {
     "train": "elman train [CONFIG.toml] --task classify --train FILE --out FOLDER",

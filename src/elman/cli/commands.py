@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from elman.cli.command_flags import Bench, Demo, Evaluate, Info, Predict
 from elman.cli.flags import read_command, read_train
+from elman.cli.output import JSON_LINES, check_output
 from elman.config import unknown_name
 from elman.errors import ConfigError, DataError, RunError
 
@@ -53,7 +54,8 @@ def evaluate(arguments: Sequence[str]) -> int:
     if classes:
         print(f"\n{classes}")
     metric = str(run.result.get("metric", run.task.metric))
-    print(f"\n{tables.verdict(metrics, metric, Path(wanted.data).name)}")
+    said = tables.verdict(metrics, metric, Path(wanted.data).name)
+    print(f"\n{tables.wrapped(said, tables.columns())}")
     return 0
 
 
@@ -68,12 +70,9 @@ def predict(arguments: Sequence[str]) -> int:
     from elman.run import load
 
     run = load(wanted.run)
-    suffixes = (".jsonl", ".csv") if run.task.name == "forecast" else (".jsonl",)
-    if wanted.output and Path(wanted.output).suffix not in suffixes:
-        raise ConfigError(
-            f"--output {wanted.output}: what {run.task.name} predicts is written as a JSON object a line; "
-            f"name a file that ends in {' or '.join(suffixes)}."
-        )
+    suffixes = (*JSON_LINES, ".csv") if run.task.name == "forecast" else JSON_LINES
+    written = f"what {run.task.name} predicts is written as a JSON object a line"
+    check_output(wanted.output, written, suffixes)
     if wanted.data:
         predictions = run.predict_file(wanted.data, beam_size=wanted.beam_size, n_best=wanted.n_best)
     else:

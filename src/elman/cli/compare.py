@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from elman.cli.command_flags import Compare
 from elman.cli.commands import print_json
 from elman.cli.flags import read_command
+from elman.cli.output import PAGES, check_output
 
 
 def compare(arguments: Sequence[str]) -> int:
     """Show runs side by side."""
     wanted = read_command(Compare, arguments, "compare")
-    from elman import comparison
+    check_output(wanted.output, "the page is HTML", PAGES)
+    from elman import comparison, progress
 
+    if wanted.xray:
+        progress.say(f"looking into {len(wanted.runs)} networks, one after the other ...")
     shown = comparison.compare(*wanted.runs, xray=wanted.xray, data=wanted.data or None, rows=wanted.rows)
     if wanted.output:
         shown.write_page(wanted.output)

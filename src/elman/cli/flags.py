@@ -16,7 +16,7 @@ import tyro
 from pydantic.fields import FieldInfo
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from elman.cli.command_flags import COMMAND_VALUE_NAMES, USAGE
+from elman.cli.command_flags import COMMAND_VALUE_NAMES, USAGE, WRITE_PAGES
 from elman.cli.words import Grammar
 from elman.config import Settings, make_settings, read_toml
 from elman.errors import ConfigError
@@ -101,11 +101,11 @@ def command_grammar(kind: type, name: str) -> Grammar:
         name,
         USAGE[name],
         {flag: member.type for flag, member in flags.items()},
-        value_names=COMMAND_VALUE_NAMES,
+        value_names=COMMAND_VALUE_NAMES | ({"output": "FILE.html"} if name in WRITE_PAGES else {}),
         required=[flag for flag, member in flags.items() if member.default is MISSING],
         at_least=sum(member.default is MISSING for member in places),
         at_most=None if any(member.default == () for member in places) else len(places),
-        lone=["json", "quick", "greedy"],
+        lone=["json", "quick", "greedy", "xray"],
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from elman.cli.command_flags import Generate
 from elman.cli.commands import print_json, write_lines
 from elman.cli.flags import read_command
+from elman.cli.output import JSON_LINES, check_output
 
 if TYPE_CHECKING:
     from elman.tasks.prediction import Prediction
@@ -25,6 +26,7 @@ RULE = "-" * 40
 def generate(arguments: Sequence[str]) -> int:
     """Let a model write."""
     wanted = read_command(Generate, arguments, "generate")
+    check_output(wanted.output, "what is written is a JSON object a text", JSON_LINES)
     from elman.run import load
     from elman.search.sampling import Sampling
     from elman.tasks.writing import Writing
