@@ -294,6 +294,11 @@ def test_columns_that_nobody_named_and_that_are_not_read_are_told(folder, tmp_pa
     assert note in " ".join(err.split())
     _, err = said(capsys, *shared, "--input", text, "--target", label)
     assert "not read" not in err
+    shared[2] = "generate"
+    _, err = said(capsys, *shared, "--condition", label)
+    assert f"{label!r} as the condition; not read: {text}" in " ".join(err.split())
+    _, err = said(capsys, *shared, "--input", text, "--condition", label)
+    assert "not read" not in err
 
 
 def test_a_folder_with_a_run_is_refused(folder, mood, capsys):
@@ -388,6 +393,8 @@ def test_a_model_of_numbers_takes_json_arrays(series, capsys):
     assert out.splitlines()[1].split()[0] == "up"
     _, err = said(capsys, "predict", series, "rising", code=1)
     assert "JSON array" in err and "[[0.1, 0.2], [0.3, 0.4]]" in err
+    _, err = said(capsys, "predict", series, "5.1", code=1)
+    assert "'5.1' is no JSON array" in err and "[[0.1, 0.2], [0.3, 0.4]]" in err
 
 
 def test_an_output_named_as_another_kind_of_file_is_refused_before_the_work(mood, tmp_path, capsys):

@@ -1,8 +1,10 @@
-"""--output: what is refused before anything is computed."""
+"""What commands print and write: --output that is refused before anything is computed, and widths of help."""
+
+from dataclasses import is_dataclass
 
 import pytest
 
-from elman.cli import main
+from elman.cli import command_flags, main, tune
 
 COMMANDS = [["xray", "run"], ["compare", "a", "b"], ["generate", "run"]]
 
@@ -30,3 +32,15 @@ def test_a_missing_name_is_asked_for_with_its_ending(command, ending, capsys):
 def test_a_flag_that_has_no_opposite_is_not_offered_one(capsys):
     assert main(["compare", "a", "b", "--xray=true"]) == 2
     assert "--no-xray" not in capsys.readouterr().err
+
+
+def test_what_help_says_first_keeps_to_80_columns():
+    said = [each.__doc__ for each in vars(command_flags).values() if is_dataclass(each)] + [tune.HELP]
+    heads = [text.split("Args:")[0] for text in said]
+    assert len(heads) > 8 and not [line for text in heads for line in text.splitlines() if len(line) > 84]
+
+
+def test_the_list_of_demos_keeps_to_80_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["demo"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80

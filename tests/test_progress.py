@@ -222,3 +222,8 @@ def test_a_long_line_is_folded_between_its_parts():
 def test_without_a_terminal_lines_are_folded_to_a_page(capsys):
     progress.announce(", ".join(["word"] * 40))
     assert max(map(len, capsys.readouterr().err.splitlines())) <= progress.PLAIN_WIDTH
+
+
+def test_a_single_epoch_is_no_plural():
+    outcome = Outcome("finished", 10, 1, 10, 1, {}, 0, 1.0)
+    assert progress.ending(outcome, Plan(epochs=1, metric="accuracy")).startswith("1 epoch done")

@@ -137,7 +137,10 @@ def read_part(
     is_file = isinstance(source, str | Path)
     is_plain = is_file and str(source).lower().endswith(".txt")
     if kind == "stream" and not is_plain:
-        raise ConfigError("a running text (kind stream) is a .txt file; a table holds a text in each row.")
+        raise ConfigError(
+            f"{_name(source)}: a table holds a text in each row; a running text (kind stream) was expected, "
+            "a .txt file."
+        )
     if kind is None and is_plain and is_generate:
         kind = "stream"
     column = settings.condition if is_generate else settings.target
@@ -272,16 +275,18 @@ def _columns_read(reading: Reading) -> tuple[Sequence[str], str | None]:
 def _unread(reading: Reading, settings: Settings, source: Any) -> list[str]:
     """Return a line on the columns of a table that are not read, where the user left open which are."""
     is_tagged = isinstance(source, str | Path) and str(source).lower().endswith((".conll", ".conllu"))
-    is_told = settings.input is not None and (reading.target_column is None or settings.target is not None)
+    named = settings.condition if settings.task == "generate" else settings.target
+    is_told = settings.input is not None and (reading.target_column is None or named is not None)
     targets = [str(reading.target_column), *split_names(reading.target_column)]
     left = [name for name in reading.columns if name not in (*reading.input_columns, *targets)]
     if is_tagged or is_told or not left:
         return []
     shown = ", ".join(left[:MOST_NAMED]) + (f" and {len(left) - MOST_NAMED} more" * (len(left) > MOST_NAMED))
-    learned = f" and {reading.target_column!r} as the target" if reading.target_column else ""
+    role = "condition" if settings.task == "generate" else "target"
+    learned = f" and {reading.target_column!r} as the {role}" if reading.target_column else ""
     return [
         f"note: {', '.join(reading.input_columns)!r} is read as the input{learned}; not read: {shown}; "
-        f"name others with --input{' and --target' if learned else ''}"
+        f"name others with --input{f' and --{role}' if learned else ''}"
     ]
 
 

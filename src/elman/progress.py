@@ -286,7 +286,7 @@ def ending(outcome: Outcome, plan: Plan) -> str:
     elif outcome.reason == "interrupted":
         why = f"interrupted in epoch {outcome.epoch + 1}"
     else:
-        why = f"{outcome.epoch} epochs done"
+        why = f"{outcome.epoch} epoch{'s' * (outcome.epoch != 1)} done"
     kept = "; kept the last weights: no part was held out to choose by"
     if outcome.metrics:
         score = format_metric(plan.metric, outcome.metrics.get(plan.metric))

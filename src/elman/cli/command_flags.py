@@ -57,7 +57,7 @@ class Generate:
     """Let a trained model write; the text appears as it forms.
 
     As in:
-      elman generate runs/poet --prompt "ROMEO:" --length 300 --temperature 0.8 --seed 1
+      elman generate runs/poet --prompt "ROMEO:" --length 300 --temperature 0.8
 
     Args:
         run: Folder of the run.
@@ -109,7 +109,7 @@ class Info:
 
 @dataclass(frozen=True)
 class Compare:
-    """Set runs of one task side by side: settings that differ, scores, sizes, speed, learning curves.
+    """Set runs of one task side by side: settings, scores, sizes, learning curves.
 
     As in:
       elman compare runs/gru runs/lstm
@@ -136,7 +136,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class Xray:
-    """Show what goes on inside a trained model: gradients, memory, gates, and what ails it.
+    """Show what goes on inside a model: gradients, memory, gates, and what ails it.
 
     As in:
       elman xray runs/pos --data dev.conllu --output xray.html
@@ -158,7 +158,7 @@ class Xray:
 
 @dataclass(frozen=True)
 class Demo:
-    """Run a worked example on data that comes with an installed package; without a name, list them.
+    """Run a worked example on data that pip installs; without a name, list them.
 
     Args:
         name: The example.
@@ -173,7 +173,7 @@ class Demo:
 
 @dataclass(frozen=True)
 class Bench:
-    """Time the layers beside torch.nn's on this machine; about ten minutes, with --quick half of one.
+    """Time the layers beside torch.nn's: about ten minutes, with --quick half of one.
 
     As in:
       elman bench --quick --cells gru

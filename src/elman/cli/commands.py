@@ -129,10 +129,15 @@ def demo(arguments: Sequence[str]) -> int:
 
 def demo_list() -> str:
     """Return the worked examples, what each does and how long it takes."""
+    from elman import tables
     from elman.demos import DEMOS
 
     width = max(len(name) for name in DEMOS)
-    lines = [f"  {name:<{width}}  {demo.time:>10}  {demo.about}" for name, demo in DEMOS.items()]
+    heads = {name: f"  {name:<{width}}  {demo.time:>10}  " for name, demo in DEMOS.items()}
+    lines = [
+        tables.wrapped(DEMOS[name].about, tables.columns(), first=head, later=" " * len(head))
+        for name, head in heads.items()
+    ]
     return "\n".join(["worked examples, on data that comes with an installed package:", "", *lines, "",
                       "run one with: elman demo NAME"])  # fmt: skip
 
@@ -211,7 +216,10 @@ def inputs_of(texts: Sequence[str], kind: str, like: str) -> list[Any]:
     inputs = []
     for row, text in enumerate(texts, 1):
         try:
-            inputs.append(json.loads(text))
+            read = json.loads(text)
+            if not isinstance(read, list | dict):
+                raise ValueError("it has no brackets")
+            inputs.append(read)
         except ValueError as error:
             raise DataError(
                 f"text {row}: {tables.fit(text, 40)!r} is no JSON array ({error}); this model reads numbers: "

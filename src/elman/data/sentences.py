@@ -46,7 +46,11 @@ def read_sentences(
         raise DataError(f"{path}: holds text, not numbers; leave --kind out.")
     for flag, given in (("input", input), ("target", target), ("columns", columns)):
         if given and list(given) != [TEXT_COLUMN]:
-            raise DataError(f"{path}: is plain text and has no columns; leave --{flag} out.")
+            wanted = given if isinstance(given, str) else ", ".join(given)
+            raise DataError(
+                f"{path}: is plain text and has no columns, so none that is called {wanted!r}; give a table "
+                f"(.csv .tsv .jsonl) or .conll, or leave --{flag} out to read its lines."
+            )
     examples = [
         Example(line.strip(), None, f"{path}:{number}") for number, line in read_lines(path) if line.strip()
     ]
