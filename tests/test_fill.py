@@ -352,3 +352,12 @@ def test_an_interrupted_training_ends_in_the_bytes_of_the_whole_one(rules, write
     assert files[0] == files[1]
     again = elman.load(tmp_path / "part")
     assert again.predict(["Ada ? old ? ."])[0] == elman.load(tmp_path / "whole").predict(["Ada ? old ? ."])[0]
+
+
+def test_plain_text_where_a_column_is_wanted_names_the_column(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("Ada sleeps.\n")
+    with pytest.raises(
+        DataError, match=r"a\.txt: is plain text and has no columns, so none .* 'words'; give a"
+    ):
+        read_examples(path, input=["words"], need_target=False)

@@ -49,7 +49,7 @@ def read_sentences(
             wanted = given if isinstance(given, str) else ", ".join(given)
             raise DataError(
                 f"{path}: is plain text and has no columns, so none that is called {wanted!r}; give a table "
-                f"(.csv .tsv .jsonl) or .conll, or leave --{flag} out to read its lines."
+                f"(.csv .tsv .jsonl) or .conll; to train on whole lines, name no --{flag}."
             )
     examples = [
         Example(line.strip(), None, f"{path}:{number}") for number, line in read_lines(path) if line.strip()
