@@ -40,13 +40,16 @@ from elman.training.optim import Optimizer
 
 HERE = Path(__file__).parent
 RECORDS = HERE / "results" / "transduction.jsonl"
-PICTURE = HERE / "results" / "tatoeba_by_length.svg"
+PICTURE = HERE.parent / "docs" / "tatoeba_by_length.svg"
 
 TIMED_STEPS, SHARE_OF_TIME, MOST_EPOCHS = 30, 0.85, 60
 """Steps timed to choose the epochs; share of the minutes that training steps may take; and a bound."""
 
 BARS = ((1, 3), (4, 5), (6, 7), (8, 9), (10, 14), (15, 99))
 """Lengths of sentences, in words, that BLEU is given for."""
+
+MOST_BLEU = 60
+"""Where the picture ends."""
 
 CONTEXTS = {"attention": "multiplicative", "fixed context": "none"}
 
@@ -212,13 +215,15 @@ def draw_by_length() -> None:
     """Draw BLEU against the length of the source, a line for each kind of context, as SVG."""
     rows = [row for row in read_records() if "by_length" in row]
     width, height, left, bottom = 560, 300, 50, 250
+    scale = (bottom - 40) / MOST_BLEU
     pieces = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
         'font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<text x="{left}" y="20">BLEU by words in the English sentence (tatoeba, held out)</text>',
     ]
-    for bleu in range(0, 101, 20):
-        y = bottom - 2 * bleu
+    for bleu in range(0, MOST_BLEU + 1, 10):
+        y = bottom - scale * bleu
         pieces.append(f'<line x1="{left}" x2="{width - 20}" y1="{y}" y2="{y}" stroke="#ccc"/>')
         pieces.append(f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{bleu}</text>')
     for place, (low, high) in enumerate(BARS):
@@ -226,17 +231,16 @@ def draw_by_length() -> None:
         pieces.append(
             f'<text x="{left + 40 + 80 * place}" y="{bottom + 18}" text-anchor="middle">{label}</text>'
         )
-    for row, colour in zip(rows, ("#1668b8", "#c2571a", "#3a7d2c"), strict=False):
+    for row, (colour, aside) in zip(rows, (("#1668b8", (12, -8)), ("#c2571a", (-90, 18))), strict=False):
         starts = [low for low, _ in BARS]
         points = [
-            (left + 40 + 80 * starts.index(b["from"]), bottom - 2 * b["bleu"]) for b in row["by_length"]
+            (left + 40 + 80 * starts.index(b["from"]), bottom - scale * b["bleu"]) for b in row["by_length"]
         ]
         line = " ".join(f"{x},{y:.1f}" for x, y in points)
         pieces.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         name = row["kind"].removesuffix(", by length")
-        pieces.append(
-            f'<text x="{points[-1][0] - 30}" y="{points[-1][1] - 8:.1f}" fill="{colour}">{name}</text>'
-        )
+        x, y = points[3][0] + aside[0], points[3][1] + aside[1]
+        pieces.append(f'<text x="{x}" y="{y:.1f}" fill="{colour}">{name}</text>')
     PICTURE.write_text("\n".join([*pieces, "</svg>"]) + "\n", encoding="utf-8")
     print(f"drawn: {PICTURE}", flush=True)
 
