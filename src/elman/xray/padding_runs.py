@@ -28,6 +28,7 @@ from elman.xray.recorded_calls import (
     recording,
     tensors_in,
 )
+from elman.xray.untouched import buffers_of, put_back
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 """How far values may differ, relative to the largest of a tensor, or to one.
@@ -316,7 +317,7 @@ def first_to_differ(
 def untouched(module: nn.Module) -> Any:
     """Bring modes, buffers and the random state back to what they were before the block."""
     modes = [(inner, inner.training) for inner in module.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    buffers = buffers_of(module)
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
         stack.enter_context(torch.enable_grad())
@@ -327,9 +328,7 @@ def untouched(module: nn.Module) -> Any:
         finally:
             for inner, was_training in modes:
                 inner.training = was_training
-            with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
+            put_back(buffers)
 
 
 def set_mode(module: nn.Module, *, training: bool) -> None:

@@ -8,7 +8,40 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+
+Kept = tuple[nn.Module, str, Tensor | None, Tensor | None]
+"""Whose buffer it is, its name, the very tensor, and a copy of its values; None where it is not filled."""
+
+
+def buffers_of(model: nn.Module) -> list[Kept]:
+    """Return all buffers, to be put back: a forward may write into one, or put another in its place."""
+    return [
+        (module, name, buffer, None if buffer is None else buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+    ]
+
+
+def put_back(kept: list[Kept]) -> None:
+    """Give every module its own buffers again, with the values that they had.
+
+    Example:
+        >>> norm = nn.BatchNorm1d(2)
+        >>> kept = buffers_of(norm)
+        >>> norm.running_mean = norm.running_mean + 1
+        >>> put_back(kept)
+        >>> norm.running_mean
+        tensor([0., 0.])
+    """
+    with torch.no_grad():
+        for module, name, buffer, before in kept:
+            module._buffers[name] = buffer
+            if buffer is None or before is None:
+                continue
+            if not torch.equal(torch.nan_to_num(buffer), torch.nan_to_num(before)):
+                buffer.copy_(before)
 
 
 @contextmanager
@@ -28,7 +61,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         True
     """
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    buffers = buffers_of(model)
     states = random.getstate(), np.random.get_state()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     try:
@@ -38,9 +71,6 @@ def untouched(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-        with torch.no_grad():
-            for buffer, before in buffers:
-                if not torch.equal(torch.nan_to_num(buffer), torch.nan_to_num(before)):
-                    buffer.copy_(before)
+        put_back(buffers)
         random.setstate(states[0])
         np.random.set_state(states[1])
