@@ -35,3 +35,21 @@ def test_a_buffer_that_the_forward_replaces_is_put_back():
     batch = torch.randn(2, 5, 3), torch.tensor([5, 2])
     examine(module, batch, lambda model, given: model(*given).sum())
     assert module.mean is mean and not mean.any() and module.last is None
+
+
+class CountsFromZero(nn.Module):
+    """It makes places of the last steps out of the lengths, in their own place."""
+
+    def __init__(self):
+        super().__init__()
+        self.reader = nn.GRU(3, 4, batch_first=True)
+
+    def forward(self, x, lengths):
+        lengths -= 1
+        return self.reader(x)[0][torch.arange(len(x)), lengths]
+
+
+def test_lengths_that_the_forward_writes_into_stay_as_they_were():
+    lengths = torch.tensor(LENGTHS)
+    assert check_padding(CountsFromZero(), torch.randn(4, 7, 3), lengths)
+    assert lengths.tolist() == LENGTHS

@@ -89,11 +89,12 @@ def run(module: nn.Module, given: Given) -> Ran:
     data = given.data.detach().clone()
     if data.is_floating_point():
         data.requires_grad_(True)
+    lengths = given.lengths.clone()  # a forward may write into them
     with recording(module) as calls:
         if takes_lengths_by_name(module):
-            result = module(data, lengths=given.lengths)
+            result = module(data, lengths=lengths)
         else:
-            result = module(data, given.lengths)
+            result = module(data, lengths)
     return Ran(given, data, tensors_in(result, "output"), calls)
 
 
