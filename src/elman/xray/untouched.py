@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-
 Kept = tuple[nn.Module, str, Tensor | None, Tensor | None]
 """Whose buffer it is, its name, the very tensor, and a copy of its values; None where it is not filled."""
 
@@ -40,7 +39,8 @@ def put_back(kept: list[Kept]) -> None:
             module._buffers[name] = buffer
             if buffer is None or before is None:
                 continue
-            if not torch.equal(torch.nan_to_num(buffer), torch.nan_to_num(before)):
+            is_same = (buffer == before) | ((buffer != buffer) & (before != before))  # NaN is what it was
+            if not bool(is_same.all()):
                 buffer.copy_(before)
 
 
