@@ -350,7 +350,7 @@ def test_wrong_examples_are_refused():
     ids=["rows first", "steps first", "channels", "state", "unpacked", "four layers", "one number"],
 )
 def test_axes_are_told_apart_by_what_changes(shape, alone, longer, rows, steps):
-    axes = find_axes(shape, alone, longer, Sizes(rows=4, steps=7, longest=6, alone=1, more=3))
+    axes = find_axes(shape, [alone], longer, Sizes(rows=4, steps=7, longest=6, alone=1, more=3))
     assert (axes.rows, axes.steps) == (rows, steps)
 
 

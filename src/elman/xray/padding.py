@@ -39,6 +39,7 @@ from elman.xray.padding_runs import (
     lay_out,
     run,
     set_mode,
+    unsqueezed,
     untouched,
     used_tensors,
 )
@@ -144,16 +145,15 @@ class _Check:
     def _try(self, given: Given, words: str) -> Ran | None:
         """Return a run, or None with a note when the module refuses this batch although it took the first."""
         try:
-            return run(self.module, given)
+            ran = run(self.module, given)
+            return unsqueezed(ran, self.base) if given.data.size(0) == 1 else ran
         except Exception as error:  # whatever a module of somebody else raises
             said = " ".join(f"{type(error).__name__}: {error}".split())[:LINE]
             self.report.notes.append(f"not checked: {words}, which the module refuses ({said})")
             return None
 
     def _lay_out(self, alone: Sequence[Ran | None], longer: Ran | None) -> Layout:
-        ran = [each for each in alone if each is not None]
-        shortest = min(ran, key=lambda each: int(each.given.lengths[0])) if ran else None
-        return lay_out(self.base, shortest, longer)
+        return lay_out(self.base, [each for each in alone if each is not None], longer)
 
     def _look_around(self) -> None:
         """Note what this example cannot show."""
@@ -214,6 +214,8 @@ class _Check:
         if not before:
             return
         after = gradients(self.module, ran, self.layout, whole=probe.is_whole)
+        if not after:
+            return  # none of what it gives there could be set beside what it gave
         names = [name for name in before if name == "input" or probe.is_whole]
         found = self._gradients_apart(names, before, after, base, probe.rows)
         if found is not None:
@@ -261,14 +263,17 @@ class _Check:
     def _check_alone(self, probes: Sequence[Probe], alone: Sequence[Ran | None]) -> None:
         """Compare each row alone with itself in the batch, and the sum of gradients with the batch's."""
         sums: dict[str, Tensor] = {}
+        is_known = None not in alone
         for probe, ran in zip(probes, alone, strict=True):
             if ran is None:
                 continue
             self._check(probe, ran, self.base)
-            for name, value in gradients(self.module, ran, self.layout, whole=False).items():
+            own = gradients(self.module, ran, self.layout, whole=False)
+            is_known &= bool(own)
+            for name, value in own.items():
                 sums[name] = sums[name] + value if name in sums else value
         batch = self._gradients_of(self.base, whole=False)
-        if None in alone or MATES in self.leaking or not batch:
+        if not is_known or MATES in self.leaking or not batch:
             return
         names = [name for name in batch if name != "input"]
         found = self._gradients_apart(names, batch, sums, self.base, [(0, 0)])

@@ -6,7 +6,7 @@ Shape legend: B batch, T time.
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from elman.xray.recorded_calls import (
     numbered,
     recording,
     tensors_in,
+    together,
 )
 from elman.xray.untouched import buffers_of, put_back
 
@@ -95,7 +96,32 @@ def run(module: nn.Module, given: Given) -> Ran:
             result = module(data, lengths=lengths)
         else:
             result = module(data, lengths)
-    return Ran(given, data, tensors_in(result, "output"), calls)
+    return Ran(given, data, tensors_in(together(result), "output"), calls)
+
+
+def unsqueezed(one: Ran, base: Ran) -> Ran:
+    """Return the run of one row with the dimension of rows where `squeeze()` took it away."""
+    count = base.given.data.size(0)
+
+    def whole(found: dict[str, Found], like: Mapping[str, Found]) -> dict[str, Found]:
+        mended = {}
+        for path, each in found.items():
+            other, value = like.get(path), each.value
+            if other is not None and count > 1 and value.dim() == other.value.dim() - 1:
+                if count in other.value.shape:
+                    value = value.unsqueeze(list(other.value.shape).index(count))
+            mended[path] = Found(value, each.node)
+        return mended
+
+    theirs = numbered(base.calls)
+    calls = []
+    for key, call in numbered(one.calls).items():
+        other = theirs.get(key)
+        if other is not None:
+            inputs, outputs = whole(call.inputs, other.inputs), whole(call.outputs, other.outputs)
+            call = replace(call, inputs=inputs, outputs=outputs)
+        calls.append(call)
+    return replace(one, outputs=whole(one.outputs, base.outputs), calls=calls)
 
 
 def takes_lengths_by_name(module: nn.Module) -> bool:
@@ -131,29 +157,33 @@ def first_run(module: nn.Module, given: Given) -> Ran:
     return ran
 
 
-def lay_out(base: Ran, alone: Ran | None, longer: Ran | None) -> Layout:
-    """Return the axes of every tensor of a run, from runs of one of its rows and with more padding."""
+def lay_out(base: Ran, alone: Sequence[Ran], longer: Ran | None) -> Layout:
+    """Return the axes of every tensor of a run, from runs of single rows and with more padding."""
     given = base.given
+    by_length = sorted(alone, key=lambda each: int(each.given.lengths[0]))
+    runs = [*by_length[:1], *by_length[-1:]]  # of one step alone, steps look like rows
     sizes = Sizes(
         rows=given.data.size(0),
         steps=given.data.size(1),
         longest=int(given.lengths.max()),
-        alone=int(alone.given.lengths[0]) if alone else int(given.lengths.max()),
+        alone=int(runs[0].given.lengths[0]) if runs else int(given.lengths.max()),
         more=MORE_STEPS,
     )
 
-    def axes(found: Found, one: Found | None, more: Found | None) -> Axes:
-        return find_axes(
-            found.value.shape, one.value.shape if one else None, more.value.shape if more else None, sizes
-        )
+    def axes(found: Found, ones: Sequence[Found | None], more: Found | None) -> Axes:
+        shapes = [each.value.shape if each else None for each in ones]
+        return find_axes(found.value.shape, shapes, more.value.shape if more else None, sizes)
 
-    one = alone.outputs if alone else {}
     more = longer.outputs if longer else {}
-    layout = Layout({path: axes(at, one.get(path), more.get(path)) for path, at in base.outputs.items()})
-    one_calls = _by_key(alone.calls) if alone else {}
+    outputs = {
+        path: axes(found, [each.outputs.get(path) for each in runs], more.get(path))
+        for path, found in base.outputs.items()
+    }
+    layout = Layout(outputs)
+    one_calls = [_by_key(each.calls) for each in runs]
     more_calls = _by_key(longer.calls) if longer else {}
     for key, found in _by_key(base.calls).items():
-        layout.calls[key] = axes(found, one_calls.get(key), more_calls.get(key))
+        layout.calls[key] = axes(found, [each.get(key) for each in one_calls], more_calls.get(key))
     return layout
 
 
@@ -180,7 +210,7 @@ def compare(
     Returns:
         None where they cannot be set beside each other.
     """
-    if first.dim() != second.dim():
+    if first.dim() != second.dim() or not axes.fits(first):
         return None
     if axes.rows is None and axes.steps is None:
         if first.shape != second.shape:
@@ -246,7 +276,7 @@ def weighed_sum(ran: Ran, layout: Layout, *, whole: bool) -> Tensor | None:
     total = None
     for path, found in ran.outputs.items():
         axes, value = layout.outputs.get(path), found.value
-        if axes is None or not value.is_floating_point() or not value.requires_grad:
+        if axes is None or not axes.fits(value) or not value.is_floating_point() or not value.requires_grad:
             continue
         if axes.rows is None:
             if not whole or axes.steps is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence, pad_sequence
 
 from elman.padded import Padded
 
@@ -63,6 +63,10 @@ class Axes:
         """Return a tensor with rows first and steps second, where it has them."""
         kept = [axis for axis in (self.rows, self.steps) if axis is not None]
         return value.movedim(kept, list(range(len(kept))))
+
+    def fits(self, value: Tensor) -> bool:
+        """Say whether a tensor has as many dimensions as these."""
+        return all(axis is None or axis < value.dim() for axis in (self.rows, self.steps))
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,26 @@ def numbered(calls: Sequence[Call]) -> dict[tuple[str, int], Call]:
     return found
 
 
+def together(value: Any) -> Any:
+    """Return a result with every list of alike tensors as one tensor: a list with a tensor for each row.
+
+    Example:
+        >>> together({"rows": [torch.ones(3, 5), torch.ones(2, 5)]})["rows"].shape
+        torch.Size([2, 3, 5])
+    """
+    if isinstance(value, dict):
+        return {key: together(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        items = [together(item) for item in value]
+        shapes = {item.shape[1:] if isinstance(item, Tensor) else None for item in items}
+        if type(value) is tuple or len(shapes) != 1 or None in shapes:
+            return type(value)(items)
+        if items[0].dim() == 0:
+            return torch.stack(items)
+        return pad_sequence(items, batch_first=True)
+    return value
+
+
 @contextmanager
 def recording(module: nn.Module) -> Iterator[list[Call]]:
     """Record every call of the module and of its submodules inside the block; a call is listed when it ends.
@@ -158,25 +182,29 @@ def _kept(found: dict[str, Found]) -> dict[str, Found]:
 
 
 def find_axes(
-    shape: Sequence[int], alone: Sequence[int] | None, longer: Sequence[int] | None, sizes: Sizes
+    shape: Sequence[int],
+    alones: Sequence[Sequence[int] | None],
+    longer: Sequence[int] | None,
+    sizes: Sizes,
 ) -> Axes:
     """Return which dimension counts rows and which steps.
 
     Args:
         shape: of the tensor when the whole batch is run.
-        alone: its shape when one row is run alone; None if there is no such run.
+        alones: its shapes when the row of `sizes.alone` is run alone, and others; None where it is not there.
         longer: its shape when there is more padding; None likewise.
         sizes: of these batches.
 
     Example:
-        >>> find_axes((2, 2, 8), (2, 1, 8), (2, 2, 8), Sizes(rows=2, steps=5, longest=5, alone=3, more=3))
+        >>> find_axes((2, 2, 8), [(2, 1, 8)], (2, 2, 8), Sizes(rows=2, steps=5, longest=5, alone=3, more=3))
         Axes(rows=1, steps=None)
     """
-    alone = alone if alone is not None and len(alone) == len(shape) else None
+    alike = [one if one is not None and len(one) == len(shape) else None for one in alones]
+    alone = alike[0] if alike else None
     longer = longer if longer is not None and len(longer) == len(shape) else None
     rows = steps = None
     for axis, size in enumerate(shape):
-        if size == sizes.rows and (alone is None or alone[axis] == 1):
+        if size == sizes.rows and all(one is None or one[axis] == 1 for one in alike):
             rows = axis
             break
     for axis, size in enumerate(shape):
