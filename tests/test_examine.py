@@ -296,6 +296,12 @@ class Unused(nn.Module):
         return (self.linear(x),)
 
 
+def went_back(model, batch):
+    loss = total(model, batch)
+    loss.backward()
+    return loss
+
+
 NORMED = elman.nn.Regularisation(layer_norm=True)
 
 
@@ -321,6 +327,8 @@ NORMED = elman.nn.Regularisation(layer_norm=True)
             "no gradient",
         ),
         (nn.RNN(2, 2), torch.ones(3, 1, 2), lambda net, x: total(net, x) / 0, TrainingError, "comes after"),
+        (nn.RNN(2, 2), torch.ones(3, 0, 2), total, ShapeError, "no rows"),
+        (nn.RNN(2, 2), torch.ones(3, 1, 2), went_back, ConfigError, "before any backward pass"),
         (Scaled(2, 2), torch.ones(3, 1, 2), total, ConfigError, "not the plain GRU"),
         (elman.nn.LSTM(2, 2, regularisation=NORMED), torch.ones(3, 1, 2), total, ConfigError, "layer_norm"),
     ],
@@ -355,3 +363,8 @@ def test_the_same_seed_gives_the_same_numbers():
         examine(layer, x, total, places=5, exact_up_to=4, seed=seed).to_json() for seed in (1, 1, 2)
     )
     assert first == second != other
+
+
+def test_no_places_are_refused():
+    with pytest.raises(ConfigError, match="places is 0"):
+        examine(nn.GRU(2, 3), torch.ones(3, 1, 2), total, places=0)

@@ -89,9 +89,9 @@ def examine(
 
     Raises:
         ConfigError: no recurrent layer or none that is called, a layer that is not the plain recurrence it
-            seems, no loss_fn for a model of another make, a loss without a gradient.
+            seems, no loss_fn for a model of another make, a loss without a gradient; places below 1.
         DataError: the batch holds NaN or infinity.
-        ShapeError: the loss is not a scalar.
+        ShapeError: the loss is not a scalar, or a layer reads no rows.
         TrainingError: the loss is not finite.
 
     Example:
@@ -108,6 +108,8 @@ def examine(
                 "loss; only elman's own patterns have a loss that is known."
             )
         loss_fn = _own_loss
+    if places < 1:
+        raise ConfigError(f"places is {places}; at least 1 was expected.")
     check_finite(batch)
     with untouched(model):
         found = record(model, batch, loss_fn)

@@ -169,7 +169,15 @@ def record(model: nn.Module, batch: Any, loss_fn: Loss) -> Record:
     wanted: list[Tensor] = list(parameters.values())
     for output, final in recorder.said:
         wanted += [part for part in _tensors(output, final) if part.requires_grad]
-    found = torch.autograd.grad(loss, wanted, allow_unused=True)
+    try:
+        found = torch.autograd.grad(loss, wanted, allow_unused=True)
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        raise ConfigError(
+            "the graph of the loss is used up; expected loss_fn to return the loss before any backward pass "
+            "(leave loss.backward() out of it: no gradient is to be added to the model's)."
+        ) from error
     by_place = {id(value): gradient for value, gradient in zip(wanted, found, strict=True)}
     gradients = {name: by_place.get(id(value)) for name, value in model.named_parameters()}
     calls = [

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells import MODES, Cell, State, Weights
-from elman.errors import ConfigError
+from elman.errors import ConfigError, ShapeError
 from elman.padded import gather_steps, mask_of
 from elman.xray.layer_record import Call
 
@@ -99,6 +99,7 @@ def join(calls: Sequence[Call]) -> list[Pass]:
 
     Raises:
         ConfigError: a layer that does more inside a step than its plain recurrence.
+        ShapeError: a layer that read no rows.
 
     Example:
         >>> from elman.xray.layer_record import record
@@ -248,7 +249,12 @@ def _is_own_forward(module: nn.Module) -> bool:
 
 
 def _check_plain(call: Call) -> None:
-    """Refuse what is not the plain recurrence at evaluation."""
+    """Refuse what is not the plain recurrence at evaluation, and what read nothing."""
+    if call.input.size(1) == 0:
+        raise ShapeError(
+            f"layer {call.name!r} read a batch of no rows; expected one with a row at least (is the data set "
+            "empty, or was every row left out?)."
+        )
     rules = getattr(call.module, "regularisation", None)
     if rules is not None and (rules.layer_norm or rules.zoneout):
         name = "layer_norm" if rules.layer_norm else "zoneout"
