@@ -142,3 +142,28 @@ def test_a_leak_in_a_list_of_rows_is_found():
 
 def test_as_many_results_as_rows_are_no_error():
     assert check_padding(ListOfRows(as_list=False), torch.randn(4, 7, 3), LENGTHS).probes
+
+
+class Flat(nn.Module):
+    """A tagger that gives its steps one row after the other, as a loss over tokens takes them."""
+
+    def __init__(self, *, real, both=False):
+        super().__init__()
+        self.reader, self.real = nn.GRU(3, 5, batch_first=True, bidirectional=both), real
+
+    def forward(self, x, lengths):
+        steps = self.reader(x)[0]
+        return steps[torch.arange(x.size(1)) < lengths[:, None]] if self.real else steps.flatten(0, 1)
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_steps_one_row_after_the_other_are_told_apart(real):
+    for lengths in (LENGTHS, [7, 7, 7, 7]):
+        report = check_padding(Flat(real=real), torch.randn(4, 7, 3), torch.tensor(lengths))
+        assert report and not any("set beside" in note for note in report.notes), str(report)
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_a_leak_among_steps_one_row_after_the_other_is_found(real):
+    report = check_padding(Flat(real=real, both=True), torch.randn(4, 7, 3), torch.tensor(LENGTHS))
+    assert {leak.submodule for leak in report.leaks} == {"reader"}

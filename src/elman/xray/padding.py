@@ -8,6 +8,7 @@ they are.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ from elman.xray.padding_runs import (
     untouched,
     used_tensors,
 )
-from elman.xray.recorded_calls import Axes
+from elman.xray.recorded_calls import Axes, flat_paths, with_rows
 
 LINE = 120
 """Characters of another module's error that a note shows."""
@@ -103,6 +104,8 @@ class _Check:
         self.base = first_run(self.module, self.given)
         if not self._is_steady():
             return
+        self.flat = flat_paths(self.base.outputs, self.given.lengths, self.given.data.size(1))
+        self.base = self._with_rows(self.base)
         alone_probe = alone_probes(self.given)
         alone = [self._try(probe.given, probe.words) for probe in alone_probe]
         more = amount_probe(self.given)
@@ -145,12 +148,15 @@ class _Check:
     def _try(self, given: Given, words: str) -> Ran | None:
         """Return a run, or None with a note when the module refuses this batch although it took the first."""
         try:
-            ran = run(self.module, given)
+            ran = self._with_rows(run(self.module, given))
             return unsqueezed(ran, self.base) if given.data.size(0) == 1 else ran
         except Exception as error:  # whatever a module of somebody else raises
             said = " ".join(f"{type(error).__name__}: {error}".split())[:LINE]
             self.report.notes.append(f"not checked: {words}, which the module refuses ({said})")
             return None
+
+    def _with_rows(self, ran: Ran) -> Ran:
+        return replace(ran, outputs=with_rows(ran.outputs, self.flat, ran.given.lengths))
 
     def _lay_out(self, alone: Sequence[Ran | None], longer: Ran | None) -> Layout:
         return lay_out(self.base, [each for each in alone if each is not None], longer)

@@ -6,9 +6,9 @@ Modules put rows and steps where they like: [B, T, H], [T, B, H], [B, C, T], [L*
 them apart by what changes when the module is run on one row alone, and on the same rows with more padding.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -144,6 +144,42 @@ def together(value: Any) -> Any:
             return torch.stack(items)
         return pad_sequence(items, batch_first=True)
     return value
+
+
+def flat_paths(outputs: Mapping[str, Found], lengths: Tensor, steps: int) -> set[str]:
+    """Return which outputs hold steps one row after the other, the real ones or all.
+
+    Args:
+        outputs: of a batch.
+        lengths [B]: its real steps.
+        steps: T.
+    """
+    rows, real = len(lengths), int(lengths.sum())
+    counts = {path: each.value.size(0) for path, each in outputs.items() if each.value.dim()}
+    return {
+        path
+        for path, count in counts.items()
+        if count in (real, rows * steps) and count not in (0, rows, steps)
+    }
+
+
+def with_rows(outputs: Mapping[str, Found], flat: Collection[str], lengths: Tensor) -> dict[str, Found]:
+    """Return outputs with the steps of each row beside each other, [B, T, ...], where they were `flat`.
+
+    Example:
+        >>> given = {"output": Found(torch.zeros(5, 7), torch.zeros(5, 7))}
+        >>> with_rows(given, ["output"], torch.tensor([3, 2]))["output"].value.shape
+        torch.Size([2, 3, 7])
+    """
+    found = dict(outputs)
+    for path in found.keys() & set(flat):
+        value = found[path].value
+        if value.dim() and value.size(0) == int(lengths.sum()):
+            value = pad_sequence(value.split(lengths.tolist()), batch_first=True)
+        elif value.dim() and value.size(0) % len(lengths) == 0:
+            value = value.unflatten(0, (len(lengths), -1))
+        found[path] = replace(found[path], value=value)
+    return found
 
 
 @contextmanager
