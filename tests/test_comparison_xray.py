@@ -13,6 +13,7 @@ import elman
 import elman.nn
 from elman.cli import main
 from elman.comparison import compare
+from elman.comparison_page import make_page
 from elman.comparison_xray import first_step_share, xray_lines
 from elman.errors import ConfigError, DataError
 from elman.xray import examine
@@ -136,6 +137,7 @@ def test_windows_of_a_text_are_each_runs_own_and_that_is_said(tmp_path):
         )  # fmt: skip
     shown = compare(tmp_path / "10", tmp_path / "20", xray=True, rows=2)
     assert len(shown.xrays) == 2 and any("windows of its own" in note for note in shown.notes)
+    assert "read the same rows" not in make_page(shown)
 
 
 def test_the_command_prints_a_table_json_and_a_page(home, tmp_path, capsys):

@@ -6,6 +6,7 @@ Runs are called by letters in the charts: a folder's name stands only where it i
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from elman.comparison_xray import OWN_WINDOWS
 from elman.report import whole_page
 from elman.report.markup import Html, attribute, cell, chart, join, row, safe, section, table
 from elman.report.xray_compare import comparison_figures, comparison_places
@@ -52,8 +53,10 @@ def make_page(comparison: "Comparison") -> Html:
 
 def _xray(comparison: "Comparison", figures: Mapping[str, Any]) -> Html:
     """Return what was seen inside the runs, in numbers and in one figure each."""
+    is_shared = OWN_WINDOWS not in comparison.notes
+    rows = f"All runs read the same rows: {comparison.xrays[0].data}" if is_shared else OWN_WINDOWS
     said = (
-        f"All runs read the same rows: {comparison.xrays[0].data}. The first-step gradient is a share of the "
+        f"{rows}. The first-step gradient is a share of the "
         "largest; the spectral radius is that of the recurrent weights (of gates, the candidate's)."
     )
     places = comparison_places(figures)

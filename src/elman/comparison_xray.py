@@ -25,6 +25,9 @@ from elman.xray.run_xray import RunXray
 
 GIVE_DATA = "give labelled rows for all of them: --data FILE (from Python: data=...)"
 
+OWN_WINDOWS = "X-rays: each run cuts the same data into windows of its own, so their rows may differ"
+"""What is said of running texts and forecasts."""
+
 QUANTITIES = ("memory horizon", "first-step gradient", "spectral radius")
 """Lines of each layer."""
 
@@ -67,7 +70,7 @@ def examine_runs(
         examples = [[own[place] for place in chosen] for own in examples]
     else:
         words = ""
-        notes.append("X-rays: each run cuts the same data into windows of its own, so their rows may differ")
+        notes.append(OWN_WINDOWS)
     seen = [_examine(run, own, rows) for run, own in zip(loaded, examples, strict=True)]
     return [
         replace(found, run_name=one.letter, data=words or found.data)
