@@ -256,7 +256,7 @@ def test_nan_that_spreads_is_a_note_and_no_leak():
 
     report = check_padding(Masked(), example(), LENGTHS)
     assert report
-    assert len(report.notes) == 1 and report.notes[0].startswith("NaN in the padding reaches the values")
+    assert len(report.notes) == 1 and report.notes[0].startswith("with NaN in the padding the values")
 
 
 def test_the_module_is_left_as_it_was():
@@ -293,7 +293,7 @@ def test_zero_as_the_only_id_is_said():
     module = nn.Sequential(nn.Embedding(3, 2))
     module.forward = lambda x, lengths: module[0](x)
     report = check_padding(module, torch.zeros(2, 3, dtype=torch.long), [3, 1])
-    assert report and any("zero is the only id" in note for note in report.notes)
+    assert report and any("0 is the only id" in note for note in report.notes)
 
 
 def test_a_module_that_cannot_be_called_is_one_message_with_its_own_error():
@@ -361,3 +361,32 @@ def test_a_padded_output_is_read():
             return Padded(x.cumsum(1), lengths)
 
     assert check_padding(Gives(), example(), LENGTHS)
+
+
+class MasksById(nn.Module):
+    """Knows padding by its id alone, as many are written."""
+
+    def __init__(self, pad):
+        super().__init__()
+        self.pad = pad
+        self.embedding = nn.Embedding(9, 4, padding_idx=pad)
+        self.reader = nn.GRU(4, 5, batch_first=True)
+
+    def forward(self, ids, lengths):
+        mask = (ids != self.pad).unsqueeze(-1)
+        states = self.reader(self.embedding(ids))[0]
+        return (states * mask).sum(1) / mask.sum(1)
+
+
+@pytest.mark.parametrize("pad", [0, 1, 8])
+def test_padding_may_be_known_by_its_id(pad):
+    ids = torch.randint(2, 8, (4, 7))
+    for row, length in enumerate(LENGTHS):
+        ids[row, length:] = pad
+    report = check_padding(MasksById(pad), ids, LENGTHS)
+    assert report, str(report)
+    (note,) = report.notes
+    assert "other ids in the padding" in note and f"the id {pad}" in note
+    wrong = MasksById(pad)
+    wrong.pad = 9 - pad  # takes padding for words
+    assert [leak.cause for leak in check_padding(wrong, ids, LENGTHS).leaks][:1] == ["the amount of padding"]

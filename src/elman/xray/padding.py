@@ -60,8 +60,8 @@ def check_padding(
     Args:
         module: any module, called as `module(x, lengths)`. It may give a tensor, a `Padded`, a packed
             sequence, or tuples, lists and dicts of them.
-        example [B, T, ...]: numbers or ids. Ids drawn from those in it stand in for others, and zero for
-            padding.
+        example [B, T, ...]: numbers or ids. Ids drawn from those in it stand in for others; padding is made
+            zero, or the one id that stands in the example's own.
         lengths [B]: real steps of each row; handed on as they are.
         training: check training mode too, where normalisation over the batch mixes rows.
 
@@ -184,7 +184,7 @@ class _Check:
         probes = content_probes(base.given)
         if not probes:
             self.report.notes.append(
-                "not checked: the content of the padding, since zero is the only id here"
+                f"not checked: the content of the padding, since {base.given.padding} is the only id here"
             )
         for probe in probes:
             ran = self._try(probe.given, probe.words)
@@ -299,11 +299,11 @@ class _Check:
         """Put a leak into the report, the first of its cause alone: the probes go from mild to harsh."""
         if probe.cause in self.leaking:
             return
-        if not probe.is_finite:
+        if probe.harmless_while:
             where = f" through {name or 'the module itself'}" if name is not None else ""
             self.report.notes.append(
-                f"NaN in the padding reaches the {what} of {apart.path}{where}; harmless while padding is "
-                "finite"
+                f"with {probe.words} the {what} of {apart.path} differ{where}; harmless while padding is "
+                f"{probe.harmless_while}"
             )
             return
         self.leaking.add(probe.cause)

@@ -30,10 +30,12 @@ class Given:
     Args:
         data [B, T, ...]: numbers or ids.
         lengths [B]: real steps, on whatever device they came.
+        padding: what stands in the padding: zero, or the id that the example has there.
     """
 
     data: Tensor
     lengths: Tensor
+    padding: int = 0
 
     @property
     def mask(self) -> Tensor:
@@ -53,12 +55,12 @@ class Given:
 
     def picked(self, rows: Sequence[int]) -> "Given":
         """Return these rows, in this order."""
-        return Given(self.data[list(rows)], self.lengths[list(rows)])
+        return replace(self, data=self.data[list(rows)], lengths=self.lengths[list(rows)])
 
     def longer(self, steps: int = MORE_STEPS) -> "Given":
-        """Return the batch with so many steps of zeros behind it."""
-        more = self.data.new_zeros(self.data.size(0), steps, *self.data.shape[2:])
-        return Given(torch.cat([self.data, more], 1), self.lengths)
+        """Return the batch with so many steps of padding behind it."""
+        more = self.data.new_full((self.data.size(0), steps, *self.data.shape[2:]), self.padding)
+        return replace(self, data=torch.cat([self.data, more], 1))
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Probe:
         given: the batch.
         rows: (row of the batch it is compared with, row of this one), for those that are compared.
         is_whole: whether both hold the same rows, so that sums over the batch must agree too.
-        is_finite: False for the probe with NaN in the padding.
+        harmless_while: what padding must be for a difference to harm nobody ("finite"); "": it is a leak.
         row: the row's number, where a row by itself is compared with itself.
     """
 
@@ -80,12 +82,12 @@ class Probe:
     given: Given
     rows: list[tuple[int, int]]
     is_whole: bool = True
-    is_finite: bool = True
+    harmless_while: str = ""
     row: int | None = None
 
 
 def check_given(example: Tensor, lengths: Tensor | Sequence[int]) -> Given:
-    """Return a batch whose padding is zero, or say what is wrong with it.
+    """Return a batch whose padding is zero or the one id that it has there, or say what is wrong with it.
 
     Raises:
         ShapeError: the example is no [B, T, ...], has no rows or no steps, or the lengths do not fit it.
@@ -107,7 +109,10 @@ def check_given(example: Tensor, lengths: Tensor | Sequence[int]) -> Given:
                 f"example[{place}] is {float(real[tuple(wrong[0])])}, in a real step; expected finite "
                 "numbers, or nothing that is found could be told from what was there before"
             )
-    return given.filled(0)
+    if not example.is_floating_point():
+        found = given.data[~given.mask].unique()
+        given = replace(given, padding=int(found[0]) if len(found) == 1 else 0)
+    return given.filled(given.padding)
 
 
 def huge(dtype: torch.dtype) -> float:
@@ -116,20 +121,24 @@ def huge(dtype: torch.dtype) -> float:
 
 
 def content_probes(given: Given) -> list[Probe]:
-    """Return probes with something else in the padding; none if no valid id but zero is known."""
+    """Return probes with something else in the padding; none if no valid id but the padding's is known.
+
+    A module may well know padding by its id: what other ids there change is noted, and no leak.
+    """
     random = torch.Generator().manual_seed(SEED)
     rows = [(row, row) for row in range(given.data.size(0))]
     if not given.data.is_floating_point():
-        if not bool(given.data.any()):
+        if bool((given.data == given.padding).all()):
             return []
-        other = _other_ids(given, random)
-        return [Probe(CONTENT, "other ids in the padding", given.filled(other), rows)]
+        filled = given.filled(_other_ids(given, random))
+        words = f"the id {given.padding}"
+        return [Probe(CONTENT, "other ids in the padding", filled, rows, harmless_while=words)]
     numbers = _other_numbers(given, random)
     most = huge(given.data.dtype)
     return [
         Probe(CONTENT, "other numbers in the padding", given.filled(numbers), rows),
         Probe(CONTENT, f"{most:g} in the padding", given.filled(most), rows),
-        Probe(CONTENT, "NaN in the padding", given.filled(torch.nan), rows, is_finite=False),
+        Probe(CONTENT, "NaN in the padding", given.filled(torch.nan), rows, harmless_while="finite"),
     ]
 
 
@@ -152,7 +161,7 @@ def mates_probes(given: Given) -> list[Probe]:
         rows = list(range(kept, count, 2))
         data = other.clone()
         data[rows] = given.data[rows]
-        mates = Given(data, given.lengths).filled(0)
+        mates = replace(given, data=data).filled(given.padding)
         pairs = [(row, row) for row in rows]
         probes.append(Probe(MATES, "other numbers in the other rows", mates, pairs, is_whole=False))
     turned = list(range(count))[::-1]
@@ -175,7 +184,7 @@ def bare_probe(given: Given, row: int) -> Probe:
     A maximum over zeros changes with the first step of padding, and not with the next.
     """
     steps = max(1, int(given.lengths[row]))
-    bare = Given(given.data[[row], :steps], given.lengths[[row]])
+    bare = replace(given, data=given.data[[row], :steps], lengths=given.lengths[[row]])
     return Probe(AMOUNT, f"row {row} alone without padding", bare, [(0, 0)], row=row)
 
 
@@ -188,8 +197,9 @@ def _other_numbers(given: Given, random: torch.Generator) -> Tensor:
 
 
 def _other_ids(given: Given, random: torch.Generator) -> Tensor:
-    """Return ids drawn from those in the data, which are valid whatever the module; zero only if alone."""
+    """Return ids drawn from those in the data, valid whatever the module; the padding's only if alone."""
     known = given.data.unique()
-    known = known[known != 0] if bool((known != 0).any()) else known
+    others = known[known != given.padding]
+    known = others if len(others) else known
     drawn = torch.randint(len(known), given.data.shape, generator=random)
     return known[drawn.to(known.device)]
