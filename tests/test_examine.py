@@ -368,3 +368,13 @@ def test_the_same_seed_gives_the_same_numbers():
 def test_no_places_are_refused():
     with pytest.raises(ConfigError, match="places is 0"):
         examine(nn.GRU(2, 3), torch.ones(3, 1, 2), total, places=0)
+
+
+def test_what_is_measured_is_told_layer_by_layer():
+    told = []
+    layer = nn.GRU(2, 3, num_layers=2, bidirectional=True)
+    examine(
+        nn.ModuleDict({"rnn": layer}), torch.ones(3, 1, 2), lambda m, x: total(m["rnn"], x), tell=told.append
+    )
+    ways = ("forward", "backward")
+    assert told == [f"rnn layer {number} of 2 {way}" for number in (2, 1) for way in ways]

@@ -76,6 +76,8 @@ def test_every_task_has_an_x_ray_from_its_own_data(name, tmp_path):
     run = elman.load(tmp_path / "run")
     before = {key: value.clone() for key, value in run.model.state_dict().items()}
     found = run.xray(rows=3)
+    said = str(found).splitlines()
+    assert said[0].startswith("X-ray of ") and len(said) == max(1, len(found.diagnoses)) + 1
     assert found.run_name == "run" and found.examination.layers and found.loss_curve
     assert json.loads(json.dumps(found.to_json()))["run_name"] == "run"
     assert "first/last" in described(found)

@@ -30,6 +30,7 @@ from elman.tasks.task import Task
 from elman.tasks.translate import Translate
 from elman.tasks.writing import Writing, write, write_frames
 from elman.training.checkpoint import load_weights
+from elman.xray.layer_flow import Tell
 from elman.xray.run_xray import RunXray
 
 
@@ -201,12 +202,13 @@ class Run:
         """
         return score(self.task, self.model, self.baseline, self.examples(data))
 
-    def xray(self, data: Any = None, *, rows: int = ROWS) -> RunXray:
+    def xray(self, data: Any = None, *, rows: int = ROWS, tell: Tell | None = None) -> RunXray:
         """Look inside the model while it reads a few examples, and say what ails it.
 
         Args:
             data: a labelled file, or labelled rows; None: the run's own validation data.
             rows: examples to look at, at most.
+            tell: is called with the name of each layer before it is measured, which may take seconds.
 
         Raises:
             DataError: the run's own data are not there any more.
@@ -221,6 +223,7 @@ class Run:
             result=self.result,
             history=self.history,
             rows=rows,
+            tell=tell,
         )
 
     def examples(self, data: Any) -> Sequence[Example]:

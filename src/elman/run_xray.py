@@ -24,6 +24,7 @@ from elman.tasks.forecast import Forecast
 from elman.tasks.inputs import TokenInputs
 from elman.tasks.task import Task
 from elman.xray import diagnose, examine
+from elman.xray.layer_flow import Tell
 from elman.xray.run_padding import padding_of
 from elman.xray.run_xray import RunXray
 from elman.xray.untouched import untouched
@@ -42,6 +43,7 @@ def examine_run(
     result: Mapping[str, Any] | None = None,
     history: Sequence[Mapping[str, Any]] = (),
     rows: int = ROWS,
+    tell: Tell | None = None,
 ) -> RunXray:
     """Look at a trained network on a few examples, and diagnose it.
 
@@ -53,6 +55,7 @@ def examine_run(
         result: the run's scores.
         history: the rows of its `metrics.jsonl`.
         rows: examples at most, evenly over them.
+        tell: is called with the name of each layer before it is measured.
 
     Raises:
         ConfigError: rows is below 1, or a layer cannot be looked at.
@@ -65,7 +68,7 @@ def examine_run(
     if device.type != "cpu":
         batch = batch.to(device)
     rate = task.chosen.learning_rate or 1e-3
-    examination = examine(model, batch, learning_rate=rate, seed=task.chosen.seed % 2**31)
+    examination = examine(model, batch, learning_rate=rate, seed=task.chosen.seed % 2**31, tell=tell)
     records = read_journal(folder / FILE) if folder else []
     curve = [(int(line["step"]), float(line["loss"])) for line in records if line.get("loss") is not None]
     norms = [

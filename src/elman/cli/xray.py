@@ -19,7 +19,7 @@ def xray(arguments: Sequence[str]) -> int:
 
     run = load(wanted.run)
     progress.say(f"looking into {wanted.run} ...")
-    found = run.xray(wanted.data or None, rows=wanted.rows)
+    found = run.xray(wanted.data or None, rows=wanted.rows, tell=lambda layer: progress.say(f"  {layer} ..."))
     if wanted.output:
         write_page(found, wanted.output)
         print(f"the page is {wanted.output}", file=sys.stderr)

@@ -14,7 +14,7 @@ from elman.errors import ConfigError
 from elman.patterns.pattern import Pattern
 from elman.xray.finite import check_finite
 from elman.xray.json_form import json_form
-from elman.xray.layer_flow import Choices, LayerFlow, measure_pass
+from elman.xray.layer_flow import Choices, LayerFlow, Tell, measure_pass
 from elman.xray.layer_record import Loss, record
 from elman.xray.parameter_flow import ParameterFlow, parameter_flows
 from elman.xray.passes import join
@@ -71,6 +71,7 @@ def examine(
     places: int = 64,
     exact_up_to: int = 128,
     seed: int = 0,
+    tell: Tell | None = None,
 ) -> Examination:
     """Look at the gradients, the memory, the gates and the spectra of a model's recurrent layers.
 
@@ -86,6 +87,7 @@ def examine(
         places: states from which influence is followed, drawn at random where there are more.
         exact_up_to: numbers in a state up to which Jacobians are multiplied out; larger ones are estimated.
         seed: of what is drawn.
+        tell: is called with the name of each layer before it is measured, which may take seconds.
 
     Raises:
         ConfigError: no recurrent layer or none that is called, a layer that is not the plain recurrence it
@@ -118,7 +120,7 @@ def examine(
         found.gradients.clear()  # as large as the model
         choices = Choices(places, exact_up_to, seed)
         passes = join(found.calls)
-        layers = [flow for one in passes for flow in measure_pass(one, choices)]
+        layers = [flow for one in passes for flow in measure_pass(one, choices, tell)]
     notes = [f"layer {name!r} is never called" for name in found.never_called]
     counts = {one.name: one.index + 1 for one in passes}
     notes += [

@@ -8,6 +8,7 @@ under a budget: rows are left out, and that is said, until it does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,10 @@ SVD_WORK = 2e9
 
 JACOBIANS = 8
 """Places at which a Jacobian's whole spectrum is computed."""
+
+
+Tell = Callable[[str], None]
+"""Is told what is measured next: it may take seconds."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,8 @@ class LayerFlow:
         return norms.sum(0) / torch.where(count > 0, count.double(), torch.nan)
 
 
-def measure_pass(one: Pass, choices: Choices) -> list[LayerFlow]:
-    """Measure every layer and direction of a pass, the lowest layer first."""
+def measure_pass(one: Pass, choices: Choices, tell: Tell | None = None) -> list[LayerFlow]:
+    """Measure every layer and direction of a pass; give the lowest layer first, and tell what is measured."""
     dtype = rerun_dtype(one.layer_weights(0, 0).weight_hh)
     rows, note = _affordable_rows(one, dtype)
     chosen = one.select(rows)
@@ -129,6 +134,9 @@ def measure_pass(one: Pass, choices: Choices) -> list[LayerFlow]:
         pieces = from_above.chunk(chosen.num_directions, -1)
         found = []
         for direction, piece in enumerate(pieces):
+            if tell is not None:
+                way = ("forward", "backward")[direction] if chosen.num_directions == 2 else ""
+                tell(" ".join([one.name, "layer", f"{layer + 1} of {chosen.num_layers}", way]).strip())
             scan = scans[layer][direction]
             place = _Place(chosen, rows, layer, direction, gap)
             flow, inputs = _measure(place, scan, piece, choices, notes)

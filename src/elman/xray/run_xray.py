@@ -41,6 +41,14 @@ class RunXray:
     data: str = ""
     padding: str = ""
 
+    def __str__(self) -> str:
+        """Return the diagnoses, a line each, under the name of the run; `elman xray` prints more."""
+        lines = [f"X-ray of {self.run_name}" + (f" ({self.data})" if self.data else "")]
+        for one in self.diagnoses:
+            where = f" in {one.layer}" if one.layer else ""
+            lines.append(f"{one.name}{where}: {one.evidence}" + (f"; try {one.remedy}" if one.remedy else ""))
+        return "\n".join(lines if self.diagnoses else [*lines, "nothing ails it"])
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as dicts, lists and numbers.
 
