@@ -58,6 +58,10 @@ LOOK_EVERY = 100
 LOOK_SEED, TEST_SEED, FRESH_SEQUENCES = 1_000_033, 1_000_003, 1000
 SOLVED = {"adding": 0.005, "copy": 0.001}
 """Mean squared error, and nats a step (a hundredth of the forgetful loss at T = 200), on fresh data."""
+FALLS_AT, FALLS_TO = {"copy": 0.1}, 0.2
+"""Share of the forgetful loss at which the rate falls, and to what share of itself: steps that are right on
+the way out of forgetting are too long for the last per cent."""
+
 SOLVED_WHILE_LOOKING = 0.8
 """Share of that loss at which training ends: other sequences may be a little harder."""
 
@@ -116,6 +120,8 @@ def measure(problem: str, name: str, steps: int, seed: int, minutes: float) -> d
             print(f"{problem} {steps} {name} seed {seed}: {update:,} updates, {loss:.5f}, {seconds:.0f} s",
                   flush=True)  # fmt: skip
             solved = loss < SOLVED_WHILE_LOOKING * SOLVED[problem]
+            if loss < FALLS_AT.get(problem, 0.0) * chance(problem, steps):
+                optimizer.param_groups[0]["lr"] = FALLS_TO * rate
             if solved or seconds > 60 * minutes or not math.isfinite(loss):
                 break
         optimizer.zero_grad()

@@ -75,6 +75,7 @@ def test_a_forked_process_computes_the_same():
     assert are_same(Job(0).results(), expected)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with one core
 @pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_of_a_data_loader_compute_the_same(start):
     torch.set_num_threads(2)
