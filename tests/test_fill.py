@@ -268,7 +268,7 @@ def test_a_text_file_has_neither_columns_nor_targets(write):
     path = write("some.txt", "a b\n")
     with pytest.raises(DataError, match="holds no targets"):
         read_sentences(path, need_target=True)
-    with pytest.raises(DataError, match="leave --input out"):
+    with pytest.raises(DataError, match="name no --input"):
         read_sentences(path, input=["a"])
     with pytest.raises(DataError, match="one sentence a line"):
         read_sentences(write("blank.txt", "\n \n"))

@@ -30,6 +30,10 @@ ROWS = {
 }
 
 
+def unfolded(text):
+    return " ".join(text.split())
+
+
 @pytest.mark.parametrize("task", ROWS)
 def test_every_task_trains_on_all_rows_and_keeps_the_last_epoch(task, tmp_path):
     run = elman.train(task=task, train=ROWS[task], out=tmp_path / "run", **FAST)
@@ -37,8 +41,8 @@ def test_every_task_trains_on_all_rows_and_keeps_the_last_epoch(task, tmp_path):
     assert "valid" not in run.data and "valid" not in run.result
     assert run.result["kept"] == "last" and run.result["best"]["epoch"] == 2
     assert [row["valid"] for row in run.history] == [{}, {}]
-    assert tables.UNSCORED in terminal.outcome(run)
-    assert tables.UNSCORED in terminal.described(elman.load(tmp_path / "run"))
+    assert tables.UNSCORED in unfolded(terminal.outcome(run))
+    assert tables.UNSCORED in unfolded(terminal.described(elman.load(tmp_path / "run")))
     page = (tmp_path / "run" / "report.html").read_text()
     assert tables.UNSCORED in page and "validation loss" not in page
 
@@ -160,4 +164,5 @@ def test_the_command_line_says_so(tmp_path, capsys):
     assert main(["train", "--task", "classify", "--threads", "1", *words]) == 0
     said = capsys.readouterr()
     assert "no validation part" in said.err and "kept the last weights" in said.err
-    assert "  best" not in said.err and tables.UNSCORED in said.out
+    assert not any(line.endswith("  best") for line in said.err.splitlines())
+    assert tables.UNSCORED in unfolded(said.out)

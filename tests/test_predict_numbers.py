@@ -139,7 +139,7 @@ def forecast(tmp_path_factory):
         ("[1,1e999]", "number 2: .* is inf; a finite number"),
         ("[[1,2],[3,4]]", "row 1: .*was expected"),
         ("[]", "row 1: .*was expected"),
-        ("5", "row 1: .*was expected"),
+        ("5", "text 1: '5' is no JSON array"),
     ],
 )
 def test_a_history_that_is_no_list_of_numbers_is_refused_in_one_line(forecast, text, message, capsys):
