@@ -21,3 +21,6 @@ SAME_GRADIENT = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 # The C++ kernels against the plain equations in float64, relative to a tensor's largest number or to one.
 SAME_AS_KERNELS = {torch.float64: 1e-12, torch.float32: 5e-6}
+
+# The same where tokens are read: the gradient of a token's row is one sum over all steps that read it.
+SAME_AS_TABLE = {torch.float64: 1e-12, torch.float32: 1e-5}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from layer_cases import FASTER
 
-from elman.kernels import use
+from elman.kernels import cpu, use
 
 ON_EVERY_BACKEND = (
     "test_layers_equal_torch",
@@ -27,3 +27,12 @@ def on_backend(request) -> Iterator[str]:
     """Run tests on one backend."""
     with use(request.param):
         yield request.param
+
+
+@pytest.fixture(params=cpu.native.variants() if cpu.native else ["none"], scope="module")
+def instructions(request) -> Iterator[str]:
+    """Run a test on each instruction set that this machine has."""
+    before = cpu.native.variant()
+    cpu.native.choose(request.param)
+    yield request.param
+    cpu.native.choose(before)

@@ -6,15 +6,14 @@ Sizes go around those of registers and tiles; what is smaller is in the laws of 
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
-from typing import NamedTuple
 
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given
-from layer_cases import Case, cases, largest_difference, loss_of, parts_of
+from kernel_cases import Found, disagreement, odd_cases
+from layer_cases import Case, largest_difference, loss_of, parts_of
 from tolerances import SAME_AS_KERNELS, SAME_ROW
-from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
@@ -22,7 +21,6 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from elman.kernels import cpu, use
 
 pytestmark = pytest.mark.skipif(cpu.native is None, reason="the C++ kernels were not built")
-VARIANTS = cpu.native.variants() if cpu.native else ["none"]
 DTYPES = [torch.float32, torch.float64]
 
 # Where numbers lie in memory; each gives the same shape, and a gradient flows back through it.
@@ -35,38 +33,6 @@ ARRANGEMENTS = {
     "one row for all": lambda x: x[:1].expand_as(x),
 }
 PLANS = ("full", "lengths", "reset", "lengths and reset", "packed")
-
-
-@pytest.fixture(params=VARIANTS, scope="module")
-def instructions(request):
-    """Run a test on each instruction set that this machine has."""
-    before = cpu.native.variant()
-    cpu.native.choose(request.param)
-    yield request.param
-    cpu.native.choose(before)
-
-
-@st.composite
-def odd_cases(draw, dtype=torch.float64, steps=67) -> Case:
-    """Draw a layer and a batch of any sizes; the steps of all rows together stay below 400."""
-    case = draw(cases(dtype=dtype))
-    batch = draw(st.integers(1, 67))
-    hidden = draw(st.integers(2, 67))
-    return replace(
-        case,
-        batch=batch,
-        steps=draw(st.integers(1, min(steps, 400 // batch))),
-        input_size=draw(st.integers(1, 67)),
-        hidden_size=hidden,
-        proj_size=draw(st.integers(1, hidden - 1)),
-    )
-
-
-class Found(NamedTuple):
-    """What a run gives: output and final state, and the gradients of input, initial state and weights."""
-
-    values: list[Tensor]
-    slopes: list[Tensor]
 
 
 def run(case: Case, layer, plan: str = "full", arrange=ARRANGEMENTS["as they come"], x=None) -> Found:
@@ -98,12 +64,6 @@ def run(case: Case, layer, plan: str = "full", arrange=ARRANGEMENTS["as they com
 def by_plain_equations(case: Case, layer, *arguments, **options) -> Found:
     with use("reference"):
         return run(case, deepcopy(layer).double(), *arguments, **options)
-
-
-def disagreement(found: Found, expected: Found) -> float:
-    """Give the largest difference, relative to the largest number of its tensor, or to one."""
-    pairs = zip([*found.values, *found.slopes], [*expected.values, *expected.slopes], strict=True)
-    return max(largest_difference(a.double(), b) / max(1.0, b.abs().max().item()) for a, b in pairs)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -104,7 +104,8 @@ class Plan(NamedTuple):
 class Layer(NamedTuple):
     """What stays the same in all calls for one layer: see Stack. `sizes` are I, H and P.
 
-    `rounds`: whether factors are rounded to bfloat16.
+    `rounds`: whether factors are rounded to bfloat16. `reads_tokens`: the input is ids below I, and weight_ih
+    a table [I, G] of their products.
     """
 
     mode: str
@@ -115,6 +116,7 @@ class Layer(NamedTuple):
     batch_first: bool
     plan: Plan
     rounds: bool = False
+    reads_tokens: bool = False
 
 
 NO_GRADIENTS = (0,) * 9
@@ -156,7 +158,10 @@ def weight_addresses(layer: Layer, weights: Sequence[Tensor | None], direction: 
 
 
 def fields_of(layer: Layer, training: bool, *tensors: Tensor | None) -> list[int]:
-    """Give the first fields of native/call.h:Call in order; tensors: input, output, d_output, d_input."""
+    """Give the first fields of native/call.h:Call in order.
+
+    tensors: input, output, d_output, d_input, tokens.
+    """
     fields = [
         MODE_NUMBERS[layer.mode],
         *layer.sizes,
@@ -173,5 +178,5 @@ def fields_of(layer: Layer, training: bool, *tensors: Tensor | None) -> list[int
 @functools.lru_cache(maxsize=256)
 def saved_numbers(layer_fields: tuple[int, ...], projected: bool, is_double: bool, vector_bytes: int) -> int:
     """Give the size of `saved` for one step of one piece, which depends on the size of a register."""
-    one_step = (*layer_fields, 1, 0, 1, 1, 1, 0, 0, 0, 0, *NO_TENSOR * 4)
+    one_step = (*layer_fields, 1, 0, 1, 1, 1, 0, 0, 0, 0, *NO_TENSOR * 5)
     return native.saved_numbers(is_double, (*one_step, 0, 0, 0, 0, int(projected), *(0,) * 14))

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.nn.functional import dropout
+from torch.nn.functional import dropout, embedding, linear, one_hot
 
 from elman.cells import State
 from elman.errors import ConfigError
@@ -119,12 +119,46 @@ def _run(
 ) -> tuple[Tensor, State]:
     if rounds and torch.is_grad_enabled() and _needs_gradient(*state):
         raise ConfigError(f"backend 'cpu_bf16' cannot run this {stack.mode}: {NO_GRADIENT}")
-    steps, batch = input.shape[:2]
-    if stack.batch_first:
-        steps, batch = batch, steps
     if not all(input.shape) or (lengths is not None and not lengths.any()) or not alike(stack, input, state):
         # Nothing to compute, or a mistake: torch's own answer, or its own words.
         return torch_native.run(stack, input, state, lengths=lengths, reset=reset, fresh=fresh)
+    return _run_pieces(stack, input, state, lengths, reset, fresh, rounds)
+
+
+def run_tokens(
+    stack: Stack, tokens: Tensor, vectors: Tensor, state: State, *, lengths: Tensor | None, fresh: Fresh
+) -> tuple[Tensor, State]:
+    """Run a stack over ``vectors[tokens]``: each token's product with the input weights is computed once.
+
+    Args:
+        stack, state, lengths, fresh: as for `run`.
+        tokens: int64, [B, T] (or [T, B]), each below V.
+        vectors: [V, I].
+    """
+    if not tokens.numel() or (lengths is not None and not lengths.any()) or not alike(stack, vectors, state):
+        return run(stack, embedding(tokens, vectors), state, lengths=lengths, fresh=fresh)
+    lowest, highest = (int(bound) for bound in tokens.aminmax())
+    if lowest < 0 or highest >= len(vectors):
+        raise IndexError(f"tokens are {lowest} to {highest}, expected ids from 0 to {len(vectors) - 1}")
+    weights, count = list(stack.weights), len(stack.weights) // stack.num_layers // stack.directions
+    for first in range(0, count * stack.directions, count):
+        weights[first] = linear(vectors, weights[first])
+    return _run_pieces(stack._replace(weights=weights), tokens, state, lengths, None, fresh, rounds=False)
+
+
+def _run_pieces(
+    stack: Stack,
+    input: Tensor,
+    state: State,
+    lengths: Tensor | None,
+    reset: Tensor | None,
+    fresh: Fresh,
+    rounds: bool,
+) -> tuple[Tensor, State]:
+    """Run a stack from what each row, or each stretch of one between resets, starts from."""
+    steps, batch = input.shape[:2]
+    if stack.batch_first:
+        steps, batch = batch, steps
     if lengths is None and reset is None:
         return _run_layers(stack, input, state, Plan((batch, steps, 0, 0, 0, 0)), rounds)
     lengths = torch.full((batch,), steps) if lengths is None else lengths
@@ -183,8 +217,9 @@ def _run_layers(stack: Stack, input: Tensor, state: State, plan: Plan, rounds: b
     for index in range(num_layers):
         own = weights[index * count : (index + 1) * count] if num_layers > 1 else weights
         began = state if num_layers == 1 else tuple(part[index * rows : (index + 1) * rows] for part in state)
-        sizes = (input.size(-1), hidden_size, began[0].size(-1))
-        layer = Layer(mode, sizes, rows, bias, projected, batch_first, plan, rounds)
+        reads_tokens = input.dtype is torch.int64
+        sizes = (own[0].size(0) if reads_tokens else input.size(-1), hidden_size, began[0].size(-1))
+        layer = Layer(mode, sizes, rows, bias, projected, batch_first, plan, rounds, reads_tokens)
         cell = began[1] if len(began) == 2 else None
         if grad_mode and _needs_gradient(input, *own, *began):
             input, *final = _Recurrence.apply(layer, input, began[0], cell, *own)
@@ -214,11 +249,12 @@ def _forward(
     saved: list[Tensor] | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Run a layer; what backward needs goes to `saved`, if it is a list: one block for each direction."""
-    input, hidden = readable(input), hidden.contiguous()
+    vectors, tokens = (None, input) if layer.reads_tokens else (readable(input), None)
+    hidden = hidden.contiguous()
     weights = [weight.contiguous() for weight in weights]
-    dtype, count = input.dtype, layer.directions
+    dtype, count = hidden.dtype, layer.directions
     is_double = dtype is torch.float64
-    shape = (*input.shape[:-1], count * layer.sizes[2])
+    shape = (*(input.shape if vectors is None else input.shape[:-1]), count * layer.sizes[2])
     whole = layer.plan.row is None
     output = torch.empty(shape, dtype=dtype) if whole else torch.zeros(shape, dtype=dtype)
     final_hidden = torch.empty(hidden.shape, dtype=dtype)
@@ -230,7 +266,7 @@ def _forward(
         fields_of_layer = (MODE_NUMBERS[layer.mode], *layer.sizes)
         each = saved_numbers(fields_of_layer, layer.projected, is_double, native.vector_bytes())
         saved += [torch.empty(each * layer.plan.real_steps, dtype=dtype) for _ in range(count)]
-    fields = fields_of(layer, saved is not None, input, output, None, None)
+    fields = fields_of(layer, saved is not None, vectors, output, None, None, tokens)
     states = [addresses(part, count) for part in (hidden, cell, final_hidden, final_cell)]
     for d in range(count):
         fields += weight_addresses(layer, weights, d)
@@ -286,12 +322,13 @@ def _backward(
     needed: tuple[bool, ...],
 ) -> list[Tensor | None]:
     """Give the gradients of input, hidden, cell and weights; None for those not needed."""
-    input, hidden = readable(input), hidden.contiguous()
+    vectors, tokens = (None, input) if layer.reads_tokens else (readable(input), None)
+    hidden = hidden.contiguous()
     cell = None if cell is None else cell.contiguous()
     weights = [weight.contiguous() for weight in weights]
     d_output = None if upstream[0] is None else readable(upstream[0])
     d_final = [None if part is None else part.contiguous() for part in upstream[1:]]
-    dtype, count = input.dtype, layer.directions
+    dtype, count = hidden.dtype, layer.directions
     d_input = None
     if needed[0]:
         make = torch.empty if layer.plan.row is None else torch.zeros
@@ -302,7 +339,7 @@ def _backward(
         torch.empty(weight.shape, dtype=dtype) if need else None
         for weight, need in zip(weights, needed[3:], strict=True)
     ]
-    fields = fields_of(layer, True, input, output, d_output, d_input)
+    fields = fields_of(layer, True, vectors, output, d_output, d_input, tokens)
     states = [addresses(part, count) for part in (hidden, cell)]
     d_states = [addresses(part, count) for part in (*d_final, d_hidden, d_cell)]
     for d in range(count):
@@ -345,6 +382,9 @@ def _differentiable(
 
 def _by_reference(layer: Layer, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, ...]:
     """Run a layer over the plain equations, piece by piece."""
+    if layer.reads_tokens:
+        count, input = len(weights) // layer.directions, one_hot(input, layer.sizes[0]).to(weights[0].dtype)
+        weights = [weight if index % count else weight.t() for index, weight in enumerate(weights)]
     plan, batch_first = layer.plan, layer.batch_first and not layer.plan.packed
     stack = Stack(layer.mode, weights, layer.bias, 1, 0.0, False, layer.directions == 2, batch_first)
     if plan.length is None:

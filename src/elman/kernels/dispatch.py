@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn.functional import embedding
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from elman.cells import State
@@ -26,18 +27,20 @@ logger = logging.getLogger("elman")
 class Backend(NamedTuple):
     """A way to run a stack: `refuses` says why it cannot, `run` runs it (see kernels/stack.py).
 
-    `run_packed` takes packed data; without it, packed data is padded first. `devices` are the types of device
-    that it is made for; None: all.
+    `run_packed` takes packed data; without it, packed data is padded first. `run_tokens` takes token ids and
+    their vectors; without it, the vectors are looked up first. `devices` are the types of device that it is
+    made for; None: all.
     """
 
     refuses: Callable[[Stack, Tensor, Tensor | None, Tensor | None], str | None]
     run: Callable[..., tuple[Tensor, State]]
     run_packed: Callable[[Stack, Tensor, Tensor, State], tuple[Tensor, State]] | None = None
     devices: tuple[str, ...] | None = None
+    run_tokens: Callable[..., tuple[Tensor, State]] | None = None
 
 
 BACKENDS: dict[str, Backend] = {
-    "cpu": Backend(cpu.refuses, cpu.run, cpu.run_packed, devices=("cpu",)),
+    "cpu": Backend(cpu.refuses, cpu.run, cpu.run_packed, ("cpu",), cpu.run_tokens),
     "torch": Backend(torch_native.refuses, torch_native.run, torch_native.run_packed),
     "reference": Backend(reference.refuses, reference.run),
 }
@@ -139,6 +142,16 @@ def run_packed(stack: Stack, data: Tensor, batch_sizes: Tensor, state: State) ->
     padded, lengths = pad_packed_sequence(PackedSequence(data, batch_sizes), batch_first=stack.batch_first)
     output, state = backend.run(stack, padded, state, lengths=lengths, reset=None, fresh=_no_cuts)
     return pack_padded_sequence(output, lengths, stack.batch_first).data, state
+
+
+def run_tokens(
+    stack: Stack, tokens: Tensor, vectors: Tensor, state: State, *, lengths: Tensor | None, fresh: Fresh
+) -> tuple[Tensor, State]:
+    """Run a stack of layers over ``vectors[tokens]`` on the chosen backend; see cpu.py:run_tokens."""
+    backend = choose(stack, vectors, lengths, None)
+    if backend.run_tokens is not None:
+        return backend.run_tokens(stack, tokens, vectors, state, lengths=lengths, fresh=fresh)
+    return backend.run(stack, embedding(tokens, vectors), state, lengths=lengths, reset=None, fresh=fresh)
 
 
 def _no_cuts(rows: int) -> State:

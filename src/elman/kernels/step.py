@@ -124,7 +124,7 @@ class Stepper:
             below = (
                 self._outputs[index - 1] if index else torch.empty(1, *self._input_shape, dtype=self._dtype)
             )
-            fields = call.fields_of(layer, False, below, output, None, None)
+            fields = call.fields_of(layer, False, below, output, None, None, None)
             states = self._addresses(index)
             fields += [*call.weight_addresses(layer, own, 0), *states, *states, 0, *call.NO_GRADIENTS]
             calls.append(tuple(fields))

@@ -71,7 +71,8 @@ class Backward {
     void run() {
         pack();
         start_carry();
-        for (Index s = plan.steps - 1; s >= -1; --s) {
+        // Before the first step there is only the gradient of the initial state.
+        for (Index s = plan.steps - 1; s >= (direction.d_initial_hidden ? -1 : 0); --s) {
             // The pieces that come from step s + 1, and those whose last step is s.
             const Index through = share.pieces_of(plan.active(s + 1));
             const Index all = s >= 0 ? share.pieces_of(plan.active(s)) : share.pieces_of(plan.pieces);

@@ -46,7 +46,7 @@ struct Tensor {
 // All are contiguous, in torch's layout; states are in the order of the pieces.
 template <class real>
 struct Direction {
-    const real *weight_ih, *weight_hh;            // [G, I] [G, P]
+    const real *weight_ih, *weight_hh;            // [G, I] ([I, G] where tokens are read) [G, P]
     const real *bias_ih, *bias_hh;                // [G]
     const real* weight_hr;                        // [P, H]
     const real *initial_hidden, *initial_cell;    // [N, P] [N, H]
@@ -67,10 +67,14 @@ struct Call {
     Tensor<real> output;           // [.., D * P], the second direction's right of the first's; forward writes
     Tensor<const real> d_output;   // null data: no gradient arrives here
     Tensor<real> d_input;          // null data: not wanted
+    // Not null: tokens are read, each below I, in place of an input. A token's product with the input weights is its
+    // row of weight_ih, which then is a table.
+    Tensor<const Index> tokens;
     Direction<real> direction[2];  // the second runs from the end of each piece to its start
     bool training;                 // forward: keep in `saved` what backward needs
 
     bool projected() const { return direction[0].weight_hr != nullptr; }
+    bool reads_tokens() const { return tokens.data != nullptr; }
 };
 
 // What a variant offers; see forward.h and backward.h.

@@ -2,7 +2,8 @@
 //
 // For some steps at a time, the products with the input, which wait for nothing: many rows a panel, so that the input
 // weights come from the cache. Then step by step the products with the hidden state, in the same registers as
-// the gates: sums are loaded, multiplied, squashed, stored, and never seen by another loop.
+// the gates: sums are loaded, multiplied, squashed, stored, and never seen by another loop. Where tokens are read,
+// the products with the input are looked up.
 #pragma once
 
 #include "memory.h"
@@ -25,7 +26,7 @@ class Forward {
     const Panels<Cell> panels;
     const Saved<Cell> saved;
     const Plan& plan;
-    const bool is_short;
+    const bool is_short, starts_at_zero;
     Index chunk_start = 0;
 
   public:
@@ -41,7 +42,8 @@ class Forward {
           panels(call.hidden_size),
           saved(call, direction.saved),
           plan(call.plan),
-          is_short(is_short) {}
+          is_short(is_short),
+          starts_at_zero(is_zero(direction.initial_hidden, plan.pieces * call.output_size)) {}
 
     void run() {
         const Index chunk = larger(1, CHUNK_ROWS / larger(1, share.most_pieces(plan.pieces)));
@@ -50,7 +52,9 @@ class Forward {
             chunk_start = start;
             if constexpr (Numbers::rounds) round_rows(start, end);
             for (Index panel = share.first_of(panels.count); panel < share.end_of(panels.count); ++panel)
-                if (!is_short)
+                if (call.reads_tokens())
+                    from_tokens(panel, start, end);
+                else if (!is_short)
                     panels.with_vectors_of(panel, [&](auto v) { from_input<decltype(v)::value>(panel, start, end); });
             for (Index s = start; s < end; ++s) {
                 for (Index panel = share.first_of(panels.count); panel < share.end_of(panels.count); ++panel)
@@ -111,10 +115,10 @@ class Forward {
     // Fill the scratch memory with this direction's weights, once a call, or once for many calls.
     void pack() {
         for (Index panel = share.first_to_pack(panels.count); panel < share.end_to_pack(panels.count); ++panel) {
-            if (!is_short) {
+            if (!is_short && !call.reads_tokens())
                 pack_weights(panel, Cell::input_slot, direction.weight_ih, call.input_size, scratch.packed_ih[d]);
+            if (!is_short)
                 pack_weights(panel, Cell::hidden_slot, direction.weight_hh, call.output_size, scratch.packed_hh[d]);
-            }
             for (Index b = 0; b < panels.blocks_of(panel); ++b) pack_bias(panels.first_block(panel) + b);
         }
         if (call.projected()) {
@@ -209,17 +213,39 @@ class Forward {
         if (rows) flush();
     }
 
+    // The same where tokens are read: a table's rows as they lie, for there may be more of them than steps.
+    void from_tokens(Index panel, Index start, Index end) {
+        for (Index s = start; s < end; ++s)
+            for (Index i = 0; i < share.pieces_of(plan.active(s)); ++i) {
+                const Index p = share.piece(i), token = *call.tokens.at(plan, p, time(s, p));
+                const real* of_token = direction.weight_ih + token * Cell::gates * panels.units;
+                for (Index b = 0; b < panels.blocks_of(panel); ++b) {
+                    const Index block = panels.first_block(panel) + b, unit = block * L;
+                    const real* bias = scratch.bias[d] + block * Cell::gates * L;
+                    real* to = row(s, p) + (block * Cell::slots + Cell::input_slot) * L;
+                    for (int g = 0; g < Cell::gates; ++g) {
+                        const real* from = of_token + Cell::torch_gate(Cell::input_slot + g) * panels.units + unit;
+                        store<real>(to + g * L, load(bias + g * L) + load_up_to(from, panels.units - unit));
+                    }
+                }
+            }
+    }
+
     // Both products of one step with weights as they lie.
     void short_step(Index panel, Index s) {
         for (Index i = 0; i < share.pieces_of(plan.active(s)); ++i)
             for (Index b = 0; b < panels.blocks_of(panel); ++b) {
                 const Index p = share.piece(i), block = panels.first_block(panel) + b;
                 Vector<real> inputs[Cell::gates], sums[Cell::gates];
-                for (int g = 0; g < Cell::gates; ++g) inputs[g] = load(scratch.bias[d] + (block * Cell::gates + g) * L);
-                add_gates_of_block(
-                    panels, block, Cell::input_slot, call.input.at(plan, p, time(s, p)), call.input_size,
-                    direction.weight_ih, inputs);
                 real* slots = row(s, p) + block * Cell::slots * L;
+                for (int g = 0; g < Cell::gates; ++g)
+                    inputs[g] = load(
+                        call.reads_tokens() ? slots + (Cell::input_slot + g) * L
+                                            : scratch.bias[d] + (block * Cell::gates + g) * L);
+                if (!call.reads_tokens())
+                    add_gates_of_block(
+                        panels, block, Cell::input_slot, call.input.at(plan, p, time(s, p)), call.input_size,
+                        direction.weight_ih, inputs);
                 constexpr int shift = Cell::hidden_slot - Cell::input_slot;
                 for (int g = 0; g < Cell::gates; ++g) {
                     if (Cell::slots > 1) store<real>(slots + (Cell::input_slot + g) * L, inputs[g]);
@@ -237,6 +263,7 @@ class Forward {
         const Index first_block = panels.first_block(panel);
         const Index length = Numbers::length(call.output_size);
         const factor* weights = scratch.packed_hh[d] + panels.before(panel, length);
+        const Inner inner = all_of(s == 0 && starts_at_zero ? 0 : length);
         in_tiles<V>(
             share.pieces_of(plan.active(s)), [&](auto number, Index first) __attribute__((always_inline)) {
                 constexpr int R = decltype(number)::value;
@@ -256,7 +283,7 @@ class Forward {
                                             : load(scratch.hidden_bias[d] + first_block * L);
                     }
                 }
-                multiply<real, R, V>(sums, a, all_of(length), weights);
+                multiply<real, R, V>(sums, a, inner, weights);
                 Vector<real> all[R * V];
                 spill(sums, all);
                 finish(s, first, R, V / Cell::gates, first_block, all);

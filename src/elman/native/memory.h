@@ -27,7 +27,7 @@ struct ForwardScratch {
         const Panels<Cell> panels(call.hidden_size);
         const Index wide = panels.padded_units() * Cell::gates, pieces = call.plan.pieces;
         for (int d = 0; d < call.directions; ++d) {
-            packed_ih[d] = arena.take<factor>(wide * Numbers::length(call.input_size));
+            packed_ih[d] = arena.take<factor>(call.reads_tokens() ? 0 : wide * Numbers::length(call.input_size));
             packed_hh[d] = arena.take<factor>(wide * Numbers::length(call.output_size));
             bias[d] = arena.take<real>(wide);
             hidden_bias[d] = arena.take<real>(panels.padded_units());

@@ -186,6 +186,7 @@ Call<real> read_call(Reader& from, std::vector<Index>& offsets) {
     call.output = from.tensor<real>();
     call.d_output = from.tensor<const real>();
     call.d_input = from.tensor<real>();
+    call.tokens = from.tensor<const Index>();
     for (int d = 0; d < call.directions; ++d) call.direction[d] = read_direction<real>(from);
     if (!call.plan.offset) {  // all pieces are of one length
         offsets.resize(static_cast<std::size_t>(call.plan.steps) + 1);

@@ -74,11 +74,20 @@ struct Arena {
 // Multiply-adds of one product below which another thread costs more than it brings: a start takes 2 to 10 us.
 constexpr Index LEAST_WORK = 400000;
 
+// Whether a state is zero, as it mostly is at the start: its products need not be computed.
+template <class real>
+inline bool is_zero(const real* state, Index numbers) {
+    for (Index i = 0; i < numbers; ++i)
+        if (state[i] != 0) return false;
+    return true;
+}
+
 // How many threads a call is worth.
 template <class real>
 inline int threads_for(const Call<real>& call, Index products) {
     const Index gates = call.mode == LSTM ? 4 : call.mode == GRU ? 3 : 1;
-    const Index each = gates * call.hidden_size * (call.input_size + call.output_size);
+    const Index sources = call.output_size + (call.reads_tokens() ? 0 : call.input_size);
+    const Index each = gates * call.hidden_size * sources;
     const Index work = products * each * call.plan.real_steps() * call.directions;
     const Index worth = 1 + work / LEAST_WORK;
     return static_cast<int>(worth < call.threads ? worth : call.threads);

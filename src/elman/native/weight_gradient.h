@@ -3,7 +3,8 @@
 // This product sums over time, so it waits until time is done and then is one large product. For some hundred
 // steps at a time both sides are packed in the order in which the tile reads them: the sources (input and hidden
 // state, shared by all threads) in panels of three vectors, the gradients in strips of as many columns as the tile
-// has rows (each thread its own). The order of the sum is fixed, whatever the number of threads.
+// has rows (each thread its own). Where tokens are read, the gradient of a token's row is the sum of the gradients of
+// the steps that read it. The order of all sums is fixed, whatever the number of threads.
 #pragma once
 
 #include "share.h"
@@ -24,15 +25,19 @@ constexpr int strip_width() {
 template <class real>
 struct WeightGradientScratch {
     real *sources, *gradients;
+    real* token_sums;  // [I, row of `saved`] where tokens are read
 
     WeightGradientScratch(const Call<real>& call, Arena& arena) {
         constexpr int L = Lanes<real>::count;
-        const Index vectors = divided_up(call.input_size, L) + divided_up(call.output_size, L);
+        const Index vectors = divided_up(input_columns(call), L) + divided_up(call.output_size, L);
         const Index hidden = divided_up(call.hidden_size, L), outputs = divided_up(call.output_size, L);
         const Index steps = smaller(STEPS_AT_A_TIME, call.plan.real_steps());
         sources = arena.take<real>(steps * larger(vectors, hidden) * L);
         gradients = arena.take<real>(steps * larger(4 * hidden, outputs) * L);
+        token_sums = call.reads_tokens() ? arena.take<real>(call.input_size * 4 * hidden * L) : nullptr;
     }
+    // What is multiplied as a matrix.
+    static Index input_columns(const Call<real>& call) { return call.reads_tokens() ? 0 : call.input_size; }
 };
 
 // Rows of numbers beside each other in panels of SOURCE_VECTORS vectors, [panel][m][vector].
@@ -55,19 +60,19 @@ struct Sources {
     }
 };
 
-// One strip of gradients [steps][width] times all sources, added to rows of a weight gradient.
+// One strip of gradients [steps][width] times all sources, from step `begin` on, added to rows of a weight gradient.
 template <class real>
 inline void strip_times_sources(
-    const real* strip, const Sources<real>& sources, Index steps, real* const* rows, bool add) {
+    const real* strip, const Sources<real>& sources, Index begin, Index steps, real* const* rows, bool add) {
     constexpr int R = strip_width<real>(), L = Lanes<real>::count;
     for (Index first = 0; first < sources.vectors; first += SOURCE_VECTORS) {
         const real* panel = sources.panel(first, steps);
         with_vectors(sources.vectors_from(first), [&](auto vectors) __attribute__((always_inline)) {
             constexpr int V = decltype(vectors)::value < SOURCE_VECTORS ? decltype(vectors)::value : SOURCE_VECTORS;
             Sums<real, R, V> sums{};
-            const real* a = strip;
-            const real* b = panel;
-            for (Index m = 0; m < steps; ++m, a += R, b += V * L) {
+            const real* a = strip + begin * R;
+            const real* b = panel + begin * V * L;
+            for (Index m = begin; m < steps; ++m, a += R, b += V * L) {
                 Vector<real> source[V];
 #pragma GCC unroll 3
                 for (int v = 0; v < V; ++v) source[v] = load(b + v * L);
@@ -107,6 +112,7 @@ class WeightGradients {
     const Panels<Cell> units;
     const Saved<Cell> saved;
     const Plan& plan;
+    const bool starts_at_zero;
 
   public:
     WeightGradients(
@@ -120,12 +126,19 @@ class WeightGradients {
           barrier(barrier),
           units(call.hidden_size),
           saved(call, direction.saved),
-          plan(call.plan) {}
+          plan(call.plan),
+          starts_at_zero(is_zero(direction.initial_hidden, plan.pieces * call.output_size)) {}
 
     void run() {
         const Index steps = plan.real_steps();
-        for (Index start = 0; start < steps; start += STEPS_AT_A_TIME)
-            gates(start, smaller(steps, start + STEPS_AT_A_TIME));
+        const bool of_tokens = call.reads_tokens() && direction.d_weight_ih;
+        if (of_tokens) clear_token_sums();
+        for (Index start = 0; start < steps; start += STEPS_AT_A_TIME) {
+            const Index end = smaller(steps, start + STEPS_AT_A_TIME);
+            if (of_tokens) add_to_token_sums(start, end);
+            gates(start, end);
+        }
+        if (of_tokens) give_token_sums();
         if (call.projected() && direction.d_weight_hr)
             for (Index start = 0; start < steps; start += STEPS_AT_A_TIME)
                 projection(start, smaller(steps, start + STEPS_AT_A_TIME));
@@ -147,10 +160,13 @@ class WeightGradients {
 
     void gates(Index start, Index end) {
         const Index steps = end - start;
-        const Sources<real> inputs(call.input_size, scratch.weights.sources);
+        // The products of the first steps with a state of zero are zero.
+        const Index begin = starts_at_zero ? larger(0, smaller(steps, plan.offset[1] - start)) : 0;
+        real* const d_input_weight = call.reads_tokens() ? nullptr : direction.d_weight_ih;
+        const Sources<real> inputs(scratch.weights.input_columns(call), scratch.weights.sources);
         const Sources<real> states(call.output_size, scratch.weights.sources + inputs.vectors * L * steps);
         for_my_steps(start, end, [&](Index m, Index s, Index p) {
-            if (direction.d_weight_ih) inputs.pack(call.input.at(plan, p, time(s, p)), m, steps);
+            if (d_input_weight) inputs.pack(call.input.at(plan, p, time(s, p)), m, steps);
             states.pack(hidden_before(s, p), m, steps);
         });
         const Index columns = units.row_numbers(), strips = columns / W;
@@ -164,14 +180,14 @@ class WeightGradients {
             for (int r = 0; r < W; ++r) {
                 const Index unit = unit_of(strip * W + r), row = Cell::torch_gate(slot) * units.units + unit;
                 const bool exists = unit < units.units;
-                ih[r] = exists && direction.d_weight_ih ? direction.d_weight_ih + row * call.input_size : nullptr;
+                ih[r] = exists && d_input_weight ? d_input_weight + row * call.input_size : nullptr;
                 hh[r] = exists && direction.d_weight_hh ? direction.d_weight_hh + row * call.output_size : nullptr;
             }
             const real* packed = scratch.weights.gradients + strip * W * steps;
-            if (acts_on(Cell::input_slot, slot) && direction.d_weight_ih)
-                strip_times_sources(packed, inputs, steps, ih, start > 0);
+            if (acts_on(Cell::input_slot, slot) && d_input_weight)
+                strip_times_sources(packed, inputs, 0, steps, ih, start > 0);
             if (acts_on(Cell::hidden_slot, slot) && direction.d_weight_hh)
-                strip_times_sources(packed, states, steps, hh, start > 0);
+                strip_times_sources(packed, states, begin, steps, hh, start > 0);
         }
         barrier.wait(members);
     }
@@ -192,9 +208,38 @@ class WeightGradients {
                 const Index row = strip * W + r;
                 rows[r] = row < call.output_size ? direction.d_weight_hr + row * call.hidden_size : nullptr;
             }
-            strip_times_sources(scratch.weights.gradients + strip * W * steps, sources, steps, rows, start > 0);
+            strip_times_sources(scratch.weights.gradients + strip * W * steps, sources, 0, steps, rows, start > 0);
         }
         barrier.wait(members);
+    }
+
+    // The sums of tokens, in the order of the slots; each thread has some columns of all of them.
+    Index first_column() const { return units.row_numbers() / W * member / members * W; }
+    Index end_column() const { return units.row_numbers() / W * (member + 1) / members * W; }
+    real* token_sums(Index token) const { return scratch.weights.token_sums + token * units.row_numbers(); }
+
+    void clear_token_sums() const {
+        const auto bytes = static_cast<std::size_t>(end_column() - first_column()) * sizeof(real);
+        for (Index token = 0; token < call.input_size; ++token) std::memset(token_sums(token) + first_column(), 0, bytes);
+    }
+
+    void add_to_token_sums(Index start, Index end) const {
+        const Index first = first_column(), columns = end_column() - first;
+        for_steps(plan, start, end, [&](Index m, Index s, Index p) {
+            const real* __restrict from = saved.slots + m * saved.row + first;
+            real* __restrict to = token_sums(*call.tokens.at(plan, p, time(s, p))) + first;
+            for (Index column = 0; column < columns; ++column) to[column] += from[column];
+        });
+    }
+
+    void give_token_sums() const {
+        for (Index token = 0; token < call.input_size; ++token)
+            for (Index column = first_column(); column < end_column(); ++column) {
+                const int slot = static_cast<int>(column / L % Cell::slots);
+                const Index unit = unit_of(column), row = Cell::torch_gate(slot) * units.units + unit;
+                if (unit < units.units && acts_on(Cell::input_slot, slot))
+                    direction.d_weight_ih[token * Cell::gates * units.units + row] = token_sums(token)[column];
+            }
     }
 
     Index unit_of(Index column) const { return column / (Cell::slots * L) * L + column % L; }

@@ -230,6 +230,16 @@ class WordEmbedding(nn.Module):
         self.characters = characters
         self.output_size = tokens.output_size + (characters.output_size if characters else 0)
 
+    def table(self) -> Tensor | None:
+        """Return the vectors of all tokens, [V, E]; None where a word's depends on more than its token."""
+        tokens = self.tokens
+        is_drawn = tokens.hides and self.training
+        if self.characters is not None or self.pairs is not None or is_drawn or tokens.kind == "sparse":
+            return None
+        held = tokens.unit if tokens.kind == "one-hot" else tokens.weight
+        vectors: Tensor = tokens(torch.arange(tokens.num_tokens, device=held.device))
+        return vectors
+
     def forward(self, features: Mapping[str, Padded]) -> Padded:
         """Return the words' vectors, as the class describes."""
         ids = _feature(features, "tokens")

@@ -118,6 +118,19 @@ class Encoder(nn.Module):
         assert state is not None
         return steps.with_data(torch.cat(outputs, 1)), state
 
+    def read_tokens(
+        self, tokens: Padded, vectors: Tensor, state: State | None = None
+    ) -> tuple[Padded, State]:
+        """Return what `forward` returns of the tokens' vectors, sooner if there are fewer tokens than steps.
+
+        Args:
+            tokens: ids, Padded *[B, T]* of at least one step; each below V.
+            vectors: of all tokens, *[V, I]*.
+            state: see `forward`.
+        """
+        hidden, final = self.layers.read_tokens(tokens.data, vectors, state, lengths=tokens.lengths)
+        return Padded(hidden, tokens.lengths), final
+
     def _read(self, data: Tensor, lengths: Tensor, state: State | None) -> tuple[Padded, State]:
         """Run the layers; the state is a tuple of parts whatever the cell."""
         if data.size(1) == 0:  # the layers refuse it, as torch's do: read one step of padding, and forget it

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import MODES, State
@@ -230,6 +231,42 @@ class RecurrentLayer(torch.nn.RNNBase):
             output = output.squeeze(0 if self.batch_first else 1)
             state = tuple(part.squeeze(1) for part in state)
         return output, state
+
+    def read_tokens(
+        self, tokens: Tensor, vectors: Tensor, hx: State | None = None, *, lengths: Lengths = None
+    ) -> tuple[Tensor, State]:
+        """Run over a batch of tokens: the same as over ``vectors[tokens]``, and its gradients too.
+
+        Each token's product with the first layer's input weights is computed once, however often the token
+        occurs, so this is faster where there are fewer tokens than steps: of characters, mostly.
+
+        Args:
+            tokens: ids, int64, *[B, T]* if batch_first, else *[T, B]*; each below V.
+            vectors: of all tokens, *[V, I]*.
+            hx: the parts of the state, each *[L\\*D, B, size]*; None: the layer's own initial state.
+            lengths: see the class.
+
+        Returns:
+            What `forward` returns, with the state as a tuple of its parts.
+
+        Raises:
+            ShapeError, IndexError: tokens are not two-dimensional, or not all of them below V.
+            ValueError, RuntimeError: as `forward`.
+        """
+        if tokens.dim() != 2:
+            raise ShapeError(
+                f"tokens have shape {tuple(tokens.shape)}, expected two dimensions: batch and time"
+            )
+        stack, fresh = self._stack(), self._fresh_state(vectors)
+        if torch.compiler.is_compiling() or self._drops_sequences(stack):
+            return self._run(embedding(tokens, vectors), hx, lengths, None)
+        self._check_input(vectors, stack.weights[0].dtype, 2)
+        batch, steps = tokens.shape if self.batch_first else tokens.shape[::-1]
+        if hx is not None:
+            self._check_state(hx, batch)
+        lengths = None if lengths is None else _real_lengths(lengths, batch, steps)
+        state = fresh(batch) if hx is None else hx
+        return dispatch.run_tokens(stack, tokens, vectors, state, lengths=lengths, fresh=fresh)
 
     def _run_packed(
         self, input: PackedSequence, hx: State | None, has_lengths: bool, has_reset: bool

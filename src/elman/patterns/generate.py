@@ -26,6 +26,10 @@ SCORES_AT_ONCE = 2**24
 """Scores that are held together where nothing is learned: 64 MiB in float32."""
 
 
+STEPS_FOR_A_TOKEN = 4
+"""Steps in a batch for each token of the vocabulary from which on products are looked up."""
+
+
 class LanguageModel(Pattern):
     """Read a sequence and score, at each of its steps, what comes next.
 
@@ -154,7 +158,7 @@ class LanguageModel(Pattern):
         hidden, final = self._hidden(batch, state, None)
         parts = [hidden.data.new_zeros(0, dtype=torch.float64)]
         count = max(1, SCORES_AT_ONCE // self.num_outputs)
-        steps, targets = hidden.data[hidden.mask], batch.target.data[batch.target.mask]
+        steps, targets = hidden.real_steps(), batch.target.real_steps()
         for some, target in zip(steps.split(count), targets.split(count), strict=True):
             scores = self.score(some)
             if self.reads_frames:
@@ -196,6 +200,23 @@ class LanguageModel(Pattern):
     def _hidden(self, batch: Batch, state: State | None, window: int | None) -> tuple[Padded, State]:
         if state is None and self.start is not None:
             state = self.start(batch.features["condition"])
-        steps = self.input_layer(batch.features)
-        hidden, final = self.encoder(steps.with_data(self.input_dropout(steps.data)), state, window=window)
+        vectors = self._table(batch) if window is None else None
+        if vectors is not None:
+            hidden, final = self.encoder.read_tokens(batch.features["tokens"], vectors, state)
+        else:
+            steps = self.input_layer(batch.features)
+            dropped = steps.with_data(self.input_dropout(steps.data))
+            hidden, final = self.encoder(dropped, state, window=window)
         return hidden.with_data(self.output_dropout(hidden.data)), final
+
+    def _table(self, batch: Batch) -> Tensor | None:
+        """Return the vectors of all tokens, [V, E], where it saves time in training to read by a table."""
+        layer = self.input_layer
+        if not self.training or self.input_dropout.p > 0 or not isinstance(layer, WordEmbedding):
+            return None
+        if layer.tokens.num_tokens * STEPS_FOR_A_TOKEN > batch.features["tokens"].data.numel():
+            return None
+        for module in (layer, layer.tokens, self.input_dropout, self.encoder, self.encoder.layers):
+            if module._forward_hooks or module._forward_pre_hooks:  # they are to see what modules usually get
+                return None
+        return layer.table()
