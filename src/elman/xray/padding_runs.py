@@ -365,9 +365,8 @@ def untouched(module: nn.Module) -> Any:
 def set_mode(module: nn.Module, *, training: bool) -> None:
     """Set evaluation mode, or training mode with everything off that draws at random."""
     module.train(training)
-    dropouts = tuple(kind for kind in DROPOUTS.values() if isinstance(kind, type))
     for inner in module.modules():
-        if isinstance(inner, (nn.RNNBase, nn.modules.dropout._DropoutNd, *dropouts)):
+        if isinstance(inner, (nn.RNNBase, nn.modules.dropout._DropoutNd, *DROPOUTS.values())):
             inner.eval()
 
 
