@@ -83,7 +83,7 @@ def test_masks_that_last_need_a_decoder_that_reads_a_whole_target(rules):
         Decoder(9, 3, 4, encoder, attention="additive", regularisation=rules)
     decoder = Decoder(9, 3, 4, encoder, attention="multiplicative", dropout=0.5, regularisation=rules)
     state = decoder.begin(*encoder(Padded(torch.randn(2, 4, 3), torch.tensor([4, 2]))))
-    tokens = torch.full((state.sentence.numel(), 5), 7)
+    tokens = Padded(torch.full((2, 5), 7), torch.tensor([5, 3]))
     calls = [decoder(tokens, state)[0] for _ in range(2)]
     assert not torch.equal(*calls)  # what is dropped in training
     decoder.eval()

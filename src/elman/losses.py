@@ -99,7 +99,7 @@ def _real_steps(scores: Tensor | Padded, target: Tensor | Padded) -> tuple[Tenso
             "expected one class for every real step."
         )
     # Selected, not multiplied by zero: whatever stands in the padding, NaN too, has no way into the sum.
-    return scores.data[scores.mask], target.data[target.mask]
+    return scores.real_steps(), target.real_steps()
 
 
 DISTANCES = ("mse", "mae", "huber")

@@ -199,9 +199,20 @@ class Padded:
 
     def masked(self, value: float = 0) -> Padded:
         """Write `value` over everything beyond the lengths."""
+        if self._is_full():
+            return self
         mask = self.mask
         mask = mask.reshape(*mask.shape, *(1 for _ in self.data.shape[2:]))
         return Padded(torch.where(mask, self.data, torch.full((), value).to(self.data)), self.lengths)
+
+    def real_steps(self) -> Tensor:
+        """Give the real steps of all rows, [N, ...], row by row."""
+        steps = self.data.flatten(0, 1)
+        return steps if self._is_full() else steps.index_select(0, self.mask.flatten().nonzero().squeeze(1))
+
+    def _is_full(self) -> bool:
+        """Whether there is no padding; a traced program cannot look, and says no."""
+        return not torch.compiler.is_compiling() and bool((self.lengths == self.data.size(1)).all())
 
     def reverse(self) -> Padded:
         """Reverse each row within its length; padding stays on the right."""

@@ -150,12 +150,15 @@ def test_a_whole_target_at_once_is_the_target_step_by_step(kind, cell, lengths, 
     torch.manual_seed(seed)
     pattern = make_pattern(kind, cell=cell, layers=2)
     batch = make_batch(make_pairs(lengths), extra=1)
-    whole, weights = pattern.decoder(batch.target.data, pattern.begin(batch))
-    state = pattern.begin(batch)
+    real, weights = pattern.decoder(batch.target, pattern.begin(batch))
+    state, hiddens, each = pattern.begin(batch), [], []
     for place in range(batch.target.data.size(1)):
         hidden, weight, state = pattern.decoder.step(batch.target.data[:, place], state)
-        torch.testing.assert_close(hidden, whole[:, place], atol=1e-12, rtol=1e-12)
-        torch.testing.assert_close(weight, weights[:, place], atol=1e-12, rtol=1e-12)
+        hiddens.append(hidden)
+        each.append(weight)
+    mask = batch.target.mask
+    torch.testing.assert_close(torch.stack(hiddens, 1)[mask], real, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(torch.stack(each, 1)[mask], weights[mask], atol=1e-12, rtol=1e-12)
 
 
 @every_attention
@@ -178,9 +181,8 @@ def test_a_rate_of_zero_reads_what_greedy_search_writes(kind):
     target = batch.target.data
     hidden = pattern._sampled(target, pattern.begin(batch), 0.0)
     own = pattern.decoder.scores(hidden).argmax(2)
-    led = pattern.decoder(torch.cat((torch.full_like(own[:, :1], 2), own[:, :-1]), 1), pattern.begin(batch))[
-        0
-    ]
+    fed = batch.target.with_data(torch.cat((torch.full_like(own[:, :1], 2), own[:, :-1]), 1))
+    led = pattern.decoder(fed, pattern.begin(batch))[0].view_as(hidden)
     torch.testing.assert_close(led, hidden, atol=1e-12, rtol=1e-12)
 
 

@@ -107,9 +107,10 @@ class Decoder(nn.Module):
         >>> encoder = Encoder(3, 4, bidirectional=True)
         >>> decoder = Decoder(9, 5, 6, encoder, attention="multiplicative")
         >>> state = decoder.begin(*encoder(Padded(torch.ones(2, 7, 3), torch.tensor([7, 2]))))
-        >>> hidden, weights = decoder(torch.zeros(2, 5, dtype=torch.long), state)
+        >>> tokens = Padded(torch.zeros(2, 5, dtype=torch.long), torch.tensor([5, 3]))
+        >>> hidden, weights = decoder(tokens, state)
         >>> decoder.scores(hidden).shape, weights.shape
-        (torch.Size([2, 5, 9]), torch.Size([2, 5, 7]))
+        (torch.Size([8, 9]), torch.Size([2, 5, 7]))
     """
 
     def __init__(
@@ -172,24 +173,26 @@ class Decoder(nn.Module):
         rows = torch.arange(steps.data.size(0), device=steps.data.device)
         return DecoderState(self.bridge(final), self.attention.prepare(steps), rows)
 
-    def forward(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
-        """Return h~ [B, U, H] after each of the tokens [B, U], and the attention's weights [B, U, S].
+    def forward(self, tokens: Padded, state: DecoderState) -> tuple[Tensor, Tensor]:
+        """Return h~ of all real steps, [N, H], row by row, and the attention's weights, [B, U, S].
 
-        Padding stands at the end, where it changes nothing that comes before it.
+        Args:
+            tokens: what is read at each step, ids, Padded *[B, U]*.
+            state: where to start.
         """
         if self.goes_step_by_step:
             hidden, weights = [], []
-            for step in range(tokens.size(1)):
-                combined, weight, state = self._step(tokens[:, step], state)
+            for step in range(tokens.data.size(1)):
+                combined, weight, state = self._step(tokens.data[:, step], state)
                 hidden.append(combined)
                 weights.append(weight)
-            return torch.cat(hidden, 1), torch.cat(weights, 1)
-        inputs = self.dropout(self.embedding(tokens))
+            return tokens.with_data(torch.cat(hidden, 1)).real_steps(), torch.cat(weights, 1)
+        inputs = self.dropout(self.embedding(tokens.data))
         if self.feeds_context:
             inputs = torch.cat((inputs, self.attention.attend(state.memory, inputs)[0]), 2)
-        outputs, _ = self.layers(_whole(inputs), state.parts)
+        outputs, _ = self.layers(tokens.with_data(inputs), state.parts)
         context, weights_BUS = self.attention.attend(state.memory, outputs.data)
-        return self._combine(context, outputs.data), weights_BUS
+        return tokens.with_data(self._combine(context, outputs.data)).real_steps(), weights_BUS
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, Tensor, DecoderState]:
         """Return h~ [B, H] after the tokens [B], the weights [B, S], and the state after that step."""
@@ -213,7 +216,7 @@ class Decoder(nn.Module):
         return self._combine(context, outputs.data), weights, DecoderState(parts, memory, state.sentence)
 
     def _combine(self, context: Tensor, outputs: Tensor) -> Tensor:
-        combined: Tensor = self.dropout(torch.tanh(self.combine(torch.cat((context, outputs), 2))))
+        combined: Tensor = self.dropout(torch.tanh(self.combine(torch.cat((context, outputs), -1))))
         return combined
 
 

@@ -62,13 +62,17 @@ class EncoderDecoder(Pattern):
 
     def scores(self, batch: Batch, *, window: int | None = None) -> Padded:
         """Return unnormalised scores of each token, given the right ones before it, Padded [B, U, V]."""
-        hidden_BUH = self.decoder(after_start(batch.target.data), self.begin(batch, window=window))[0]
-        return Padded(self.decoder.scores(hidden_BUH), batch.target.lengths)
+        target, state = batch.target, self.begin(batch, window=window)
+        scores_NV = self.decoder.scores(self.decoder(target.with_data(after_start(target.data)), state)[0])
+        scores_BUV = scores_NV.new_zeros(*target.data.shape, scores_NV.size(1))
+        return target.with_data(scores_BUV.masked_scatter(target.mask.unsqueeze(2), scores_NV))
 
     def attention_weights(self, batch: Batch) -> Padded:
         """Return where the decoder looks while it is led through the target, Padded [B, U, S]."""
-        weights_BUS = self.decoder(after_start(batch.target.data), self.begin(batch))[1]
-        return Padded(weights_BUS, batch.target.lengths)
+        target = batch.target
+        return target.with_data(
+            self.decoder(target.with_data(after_start(target.data)), self.begin(batch))[1]
+        )
 
     def loss(self, batch: Batch, *, window: int | None = None, truth_rate: float = 1.0) -> Tensor:
         """Return the mean label-smoothed cross entropy of the target's tokens, the stop token among them.
@@ -81,13 +85,12 @@ class EncoderDecoder(Pattern):
         """
         target, state = batch.target, self.begin(batch, window=window)
         if truth_rate < 1.0:
-            hidden_BUH = self._sampled(target.data, state, truth_rate)
+            hidden_NH = target.with_data(self._sampled(target.data, state, truth_rate)).real_steps()
         else:
-            hidden_BUH = self.decoder(after_start(target.data), state)[0]
-        # Scores of real steps alone: a vocabulary is the widest thing there is.
-        scores_NV = self.decoder.scores(hidden_BUH[target.mask])
+            hidden_NH = self.decoder(target.with_data(after_start(target.data)), state)[0]
+        scores_NV = self.decoder.scores(hidden_NH)
         smoothing = self.label_smoothing if self.training else 0.0
-        return cross_entropy(scores_NV, target.data[target.mask], label_smoothing=smoothing)
+        return cross_entropy(scores_NV, target.real_steps(), label_smoothing=smoothing)
 
     def decode(
         self, batch: Batch, *, width: int, max_length: int, length_penalty: float = 0.0, n_best: int = 1
