@@ -1,6 +1,7 @@
 """TRANSDUCTION: encoder-decoders on published pairs: sounds, forms, sentences; exposure bias; speed.
 
     python benchmarks/transduction.py cmudict --data FOLDER                30 minutes, then PER and WER
+    python benchmarks/transduction.py cmudict-long --data FOLDER --threads 1   a larger one, over an hour
     python benchmarks/transduction.py inflection --data FOLDER             5 minutes
     python benchmarks/transduction.py sigmorphon --data FOLDER             kor, fre, geo, dut: 2 minutes each
     python benchmarks/transduction.py tatoeba --data FOLDER                30 minutes for each kind of context
@@ -52,6 +53,9 @@ MOST_BLEU = 60
 """Where the picture ends."""
 
 CONTEXTS = {"attention": "multiplicative", "fixed context": "none"}
+
+LONG: dict[str, Any] = {"hidden_size": 384, "epochs": 14}
+"""Half as many units again, and passes for over an hour."""
 
 EXPOSURE_EPOCHS = 10
 EXPOSURE_KINDS: dict[str, dict[str, Any]] = {
@@ -278,7 +282,7 @@ def show_table() -> None:
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description="Measure encoder-decoders on published pairs.")
-    choices = ("cmudict", "inflection", "sigmorphon", "tatoeba", "exposure", "speed", "table")
+    choices = ("cmudict", "cmudict-long", "inflection", "sigmorphon", "tatoeba", "exposure", "speed", "table")
     parser.add_argument("what", choices=choices)
     parser.add_argument("--data", type=Path, help="folder that holds one folder for each published set")
     parser.add_argument("--work", type=Path, default=HERE / "work", help="where converted files and runs go")
@@ -298,6 +302,9 @@ def main() -> None:
         measure_tatoeba(options, given.contexts.split(","))
     elif given.what == "exposure":
         measure_exposure(options, seeds)
+    elif given.what == "cmudict-long":
+        for seed in seeds:
+            train_set("cmudict", options, 80.0, "long", seed, **LONG)
     elif given.what == "speed":
         from transduction_speed import measure_speed
 
