@@ -12,8 +12,7 @@ from elman.config import Settings
 
 HELP = """Try settings around those that the recipe chooses, and keep the best run.
 
-What you give is not searched; the validation part decides; test data are read
-once, at the end.
+What you give is not searched. Test data are read once, when all is chosen.
   elman tune --task classify --train reviews.csv --trials 20 --out runs/tuned
   elman tune config.toml --cell gru --processes 2 --timeout 60
   elman tune --resume runs/tuned --trials 40
