@@ -136,6 +136,19 @@ def test_a_token_that_has_no_vector_is_refused(backend, token):
         layer.read_tokens(torch.tensor([[0, token]]), torch.zeros(7, 3))
 
 
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_tokens_of_32_bits_are_read(kind):
+    case = Case(kind, 1, True, True, True, 3, 5, 5, input_size=4, hidden_size=6)
+    layer, vectors, tokens = case.make(), torch.randn(7, 4, dtype=torch.float64), draw_tokens(case, 7)
+    found, expected = (layer.read_tokens(each, vectors)[0] for each in (tokens.int(), tokens))
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-12)
+
+
+def test_tokens_that_are_no_integers_are_refused():
+    with pytest.raises(RuntimeError, match="indices"):
+        elman.nn.GRU(3, 4).read_tokens(torch.ones(2, 2), torch.zeros(7, 3))
+
+
 def test_tokens_of_another_shape_are_refused():
     with pytest.raises(ShapeError, match="two dimensions"):
         elman.nn.GRU(3, 4).read_tokens(torch.tensor([1, 2]), torch.zeros(7, 3))

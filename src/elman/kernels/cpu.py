@@ -135,7 +135,8 @@ def run_tokens(
         tokens: int64, [B, T] (or [T, B]), each below V.
         vectors: [V, I].
     """
-    if not tokens.numel() or (lengths is not None and not lengths.any()) or not alike(stack, vectors, state):
+    has_steps = tokens.numel() > 0 and (lengths is None or bool(lengths.any()))
+    if not has_steps or not _are_ids(tokens) or not alike(stack, vectors, state):
         return run(stack, embedding(tokens, vectors), state, lengths=lengths, fresh=fresh)
     lowest, highest = (int(bound) for bound in tokens.aminmax())
     if lowest < 0 or highest >= len(vectors):
@@ -144,6 +145,11 @@ def run_tokens(
     for first in range(0, count * stack.directions, count):
         weights[first] = linear(vectors, weights[first])
     return _run_pieces(stack._replace(weights=weights), tokens, state, lengths, None, fresh, rounds=False)
+
+
+def _are_ids(tokens: Tensor) -> bool:
+    """Say whether the kernels can read these; what else there is, torch looks up, or complains about."""
+    return tokens.dtype is torch.int64 and tokens.is_cpu
 
 
 def _run_pieces(
