@@ -162,12 +162,23 @@ MANY = 2**14
 def draw_mask(shape: torch.Size | tuple[int, ...], rate: float, like: Tensor) -> Tensor:
     """Return numbers that are 0 with probability `rate` and 1 / (1 - rate) otherwise."""
     keep, count = 1 - rate, math.prod(shape)
-    if count < MANY or not like.is_cpu or torch.compiler.is_compiling():
+    if count < MANY or not like.is_cpu or _is_watched():
         return (torch.rand(shape, device=like.device) < keep).to(like.dtype).div_(keep)
     # 32 bits a number, of a generator that torch's seeds: bernoulli_ takes five times as long.
-    seed = int(torch.empty((), dtype=torch.int64).random_())
+    seed = int(torch.empty((), dtype=torch.int64, device="cpu").random_())
     drawn = torch.from_numpy(np.random.SFC64(seed).random_raw(count // 2 + 1).view(np.int32))[:count]
-    return (drawn.view(shape) < int(2**32 * keep) - 2**31).to(like.dtype).div_(keep)
+    highest = min(int(2**32 * keep), 2**32 - 1) - 2**31  # a rate may be too small for 32 bits
+    return (drawn.view(shape) < highest).to(like.dtype).div_(keep)
+
+
+def _is_watched() -> bool:
+    """Say whether somebody traces or transforms what torch does: they would not see what numpy draws."""
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._get_tracing_state() is not None
+    )
 
 
 def drop_weight(weight: Tensor, rate: float) -> Tensor:
