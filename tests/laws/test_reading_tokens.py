@@ -167,6 +167,19 @@ def test_one_mask_of_variational_dropout_lasts_for_all_steps():
     assert torch.equal(output == 0, (output[:, :1] == 0).expand_as(output))
 
 
+@pytest.mark.parametrize("dropout_kind", ["each-step", "variational"])
+@pytest.mark.parametrize("initial_state", ["zeros", "random"])
+def test_the_same_seed_drops_the_same_of_tokens_and_of_their_vectors(dropout_kind, initial_state):
+    rules = Regularisation(dropout_kind=dropout_kind, weight_drop=0.5)
+    layer = elman.nn.GRU(3, 8, 2, dropout=0.5, initial_state=initial_state, regularisation=rules).double()
+    tokens, vectors = torch.randint(0, 4, (5, 2)), torch.randn(4, 3, dtype=torch.float64)
+    torch.manual_seed(1)
+    found, _ = layer.read_tokens(tokens, vectors)
+    torch.manual_seed(1)
+    expected, _ = layer(embedding(tokens, vectors))
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["trainable", "frozen", "one-hot"])
 def test_a_language_model_learns_the_same_by_its_table(kind, monkeypatch):
     torch.manual_seed(0)

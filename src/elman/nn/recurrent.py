@@ -172,10 +172,10 @@ class RecurrentLayer(torch.nn.RNNBase):
             within,
         )
 
-    def _drops_sequences(self, stack: Stack) -> bool:
+    def _drops_sequences(self) -> bool:
         """Whether dropout between layers is one mask a sequence, and acts."""
         is_variational = self.regularisation.dropout_kind == "variational"
-        return is_variational and stack.training and stack.dropout > 0 and stack.num_layers > 1
+        return is_variational and self.training and self.dropout > 0 and self.num_layers > 1
 
     def _run(
         self, input: Given, hx: State | None, lengths: Lengths, reset: Tensor | None
@@ -218,7 +218,7 @@ class RecurrentLayer(torch.nn.RNNBase):
                 layers, input, state, lengths=lengths, reset=reset, fresh=begin, fresh_rows=rows
             )
 
-        if self._drops_sequences(stack):
+        if self._drops_sequences():
             time = 1 if self.batch_first else 0
 
             def mask(output: Tensor) -> Tensor:
@@ -257,9 +257,9 @@ class RecurrentLayer(torch.nn.RNNBase):
             raise ShapeError(
                 f"tokens have shape {tuple(tokens.shape)}, expected two dimensions: batch and time"
             )
-        stack, fresh = self._stack(), self._fresh_state(vectors)
-        if torch.compiler.is_compiling() or self._drops_sequences(stack):
+        if torch.compiler.is_compiling() or self._drops_sequences():
             return self._run(embedding(tokens, vectors), hx, lengths, None)
+        stack, fresh = self._stack(), self._fresh_state(vectors)
         self._check_input(vectors, stack.weights[0].dtype, 2)
         batch, steps = tokens.shape if self.batch_first else tokens.shape[::-1]
         if hx is not None:
@@ -286,7 +286,7 @@ class RecurrentLayer(torch.nn.RNNBase):
             hx = tuple(part.index_select(1, sorted_indices) for part in hx)
         self._check_input(data, stack.weights[0].dtype, 2)
         self._check_state(hx, rows)
-        if self._drops_sequences(stack):
+        if self._drops_sequences():
             row = torch.cat([torch.arange(count) for count in batch_sizes.tolist()]).to(data.device)
 
             def mask(output: Tensor) -> Tensor:
