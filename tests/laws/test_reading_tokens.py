@@ -223,3 +223,30 @@ def test_who_watches_a_module_sees_it_called(where):
     model.loss(Batch)
     handle.remove()
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("where", ["input_dropout", "encoder.layers"])
+@pytest.mark.parametrize("hook", ["register_full_backward_hook", "register_full_backward_pre_hook"])
+def test_who_watches_gradients_of_a_module_sees_them(where, hook):
+    words = WordEmbedding(TokenEmbedding(6, 4))
+    model, seen = LanguageModel(words, Encoder(4, 8), num_outputs=6, dropout=0.0), []
+    tokens = Padded(torch.randint(0, 6, (5, 9)), torch.full((5,), 9))
+
+    class Batch:
+        features, target = {"tokens": tokens}, tokens
+
+    getattr(model.get_submodule(where), hook)(lambda module, *slopes: seen.append(slopes[-1][0].shape))
+    model.loss(Batch).backward()
+    assert [shape[:2] for shape in seen] == [(5, 9)]
+
+
+def test_a_batch_without_tokens_is_refused():
+    words = WordEmbedding(TokenEmbedding(6, 4))
+    model = LanguageModel(words, Encoder(4, 8), num_outputs=6, dropout=0.0)
+    tokens = Padded(torch.randint(0, 6, (5, 9)), torch.full((5,), 9))
+
+    class Batch:
+        features, target = {"spellings": tokens}, tokens
+
+    with pytest.raises(ShapeError, match="the batch has no 'tokens', only spellings"):
+        model.loss(Batch)

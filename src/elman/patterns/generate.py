@@ -214,9 +214,19 @@ class LanguageModel(Pattern):
         layer = self.input_layer
         if not self.training or self.input_dropout.p > 0 or not isinstance(layer, WordEmbedding):
             return None
-        if layer.tokens.num_tokens * STEPS_FOR_A_TOKEN > batch.features["tokens"].data.numel():
+        tokens = batch.features.get("tokens")
+        if tokens is None or layer.tokens.num_tokens * STEPS_FOR_A_TOKEN > tokens.data.numel():
             return None
         for module in (layer, layer.tokens, self.input_dropout, self.encoder, self.encoder.layers):
-            if module._forward_hooks or module._forward_pre_hooks:  # they are to see what modules usually get
+            if _is_watched(module):  # who watches is to see what modules usually get
                 return None
         return layer.table()
+
+
+def _is_watched(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
