@@ -146,3 +146,11 @@ def test_sequences_that_differ_in_more_than_length_are_refused():
         pad([torch.tensor(1)])
     with pytest.raises(ShapeError, match=r"expected \[batch, time, ...\]"):
         Padded(torch.zeros(3), torch.tensor([1]))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's tracer warns of every number that is looked at
+@pytest.mark.parametrize("ask", [lambda padded: padded.masked().data, Padded.real_steps])
+def test_a_program_traced_with_full_rows_knows_padding(ask):
+    data, full, lengths = torch.randn(3, 4, 2), torch.tensor([4, 4, 4]), torch.tensor([4, 0, 2])
+    traced = torch.jit.trace(lambda data, lengths: ask(Padded(data, lengths)), (data, full))
+    assert torch.equal(traced(data, lengths), ask(Padded(data, lengths)))

@@ -212,7 +212,8 @@ class Padded:
 
     def _is_full(self) -> bool:
         """Whether there is no padding; a traced program cannot look, and says no."""
-        return not torch.compiler.is_compiling() and bool((self.lengths == self.data.size(1)).all())
+        is_traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+        return not is_traced and bool((self.lengths == self.data.size(1)).all())
 
     def reverse(self) -> Padded:
         """Reverse each row within its length; padding stays on the right."""
