@@ -43,7 +43,7 @@ class Forward {
           saved(call, direction.saved),
           plan(call.plan),
           is_short(is_short),
-          starts_at_zero(is_zero(direction.initial_hidden, plan.pieces * call.output_size)) {}
+          starts_at_zero(are_zero(share, plan.pieces, direction.initial_hidden, call.output_size)) {}
 
     void run() {
         const Index chunk = larger(1, CHUNK_ROWS / larger(1, share.most_pieces(plan.pieces)));

@@ -82,6 +82,14 @@ inline bool is_zero(const real* state, Index numbers) {
     return true;
 }
 
+// The same of this thread's pieces: others may be at their end already, and a stepper's states end where they began.
+template <class real>
+inline bool are_zero(const Share& share, Index pieces, const real* states, Index numbers) {
+    for (Index i = 0; i < share.pieces_of(pieces); ++i)
+        if (!is_zero(states + share.piece(i) * numbers, numbers)) return false;
+    return true;
+}
+
 // How many threads a call is worth.
 template <class real>
 inline int threads_for(const Call<real>& call, Index products) {
