@@ -13,8 +13,8 @@ last of them a sign to begin, then the ten symbols are asked. Who forgot them ha
 
 All data are drawn anew at every update, from one seed; a second seed draws the sequences that are looked at
 while training, and a third those of the test, scored once, at the end. A measurement ends when the loss on
-the second says solved, or after `--minutes`. What was measured is not measured again, so the work can be
-done in pieces; `--again` measures it anew. Figures go to results/long_memory.jsonl.
+the second says solved, or after `--minutes` of computing. What was measured is not measured again, so the
+work can be done in pieces; `--again` measures it anew. Figures go to results/long_memory.jsonl.
 """
 
 import argparse
@@ -124,15 +124,18 @@ def measure(problem: str, name: str, steps: int, seed: int, minutes: float) -> d
     rate = LEARNING_RATES[NETWORKS[name]["cell"]]
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     began, worked, update, curve = time.perf_counter(), time.process_time(), 0, []
+    # Minutes of computing, so that what else the machine does changes nothing.
+    limit = 60 * minutes * torch.get_num_threads()
     while True:
         if update % LOOK_EVERY == 0:
             loss, seconds = fresh_loss(network, steps, LOOK_SEED), time.perf_counter() - began
+            used = (time.process_time() - worked) / limit
             curve.append([update, round(seconds, 1), float(f"{loss:.4g}")])
             print(f"{problem} {steps} {name} seed {seed}: {update:,} updates, {loss:.5f}, {seconds:.0f} s",
                   flush=True)  # fmt: skip
             solved = loss < SOLVED_WHILE_LOOKING * SOLVED[problem]
-            optimizer.param_groups[0]["lr"] = rate * share_of_rate(problem, seconds / (60 * minutes))
-            if solved or seconds > 60 * minutes or not math.isfinite(loss):
+            optimizer.param_groups[0]["lr"] = rate * share_of_rate(problem, used)
+            if solved or used > 1 or not math.isfinite(loss):
                 break
         optimizer.zero_grad()
         network.loss(*DRAW[problem](BATCH_SIZES[problem], steps, random)).backward()

@@ -63,3 +63,17 @@ def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    """Return a function that writes columns to a .parquet file and returns its path."""
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra parquet)")
+    module = pytest.importorskip("pyarrow.parquet")
+
+    def write(columns):
+        path = tmp_path / "a.parquet"
+        module.write_table(pyarrow.table(columns), path)
+        return path
+
+    return write
