@@ -113,8 +113,9 @@ def _axes(last: float, highest: float, place: Any) -> list[str]:
     for part in range(5):
         x, _ = place(last * part / 4, 0)
         _, y = place(0, highest * part / 4)
+        anchor = "end" if part == 4 else "middle"  # names of curves stand to the right of the last one
         parts.append(
-            f'<text x="{x:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{last * part / 4:,.0f}</text>'
+            f'<text x="{x:.1f}" y="{bottom + 16:.1f}" text-anchor="{anchor}">{last * part / 4:,.0f}</text>'
         )
         parts.append(
             f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{highest * part / 4:.2f}</text>'
